@@ -1,0 +1,1 @@
+"""What `gateway dev` needs: the local event API and signed sample traffic."""

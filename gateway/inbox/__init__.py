@@ -1,0 +1,1 @@
+"""The durable store: its contract, and one file per engine."""

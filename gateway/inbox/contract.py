@@ -1,0 +1,68 @@
+"""What every inbox engine does; the contract suite in tests/inbox runs against each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.errors import LeaseLost
+from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, ReplayMode, Settlement
+
+
+class Inbox(Protocol):
+    """A durable store of deliveries with their state. Times are unix milliseconds.
+
+    Every method raises InboxUnavailable when the store cannot serve, with nothing changed.
+    """
+
+    async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
+        """Keep deliveries; durable before it returns.
+
+        The same (source, delivery id) within the dedupe window is a duplicate: nothing is stored again, the re-send
+        is counted and the receipt names the entry first stored. New entries are due at `now`.
+        """
+        ...
+
+    async def lease(self, limit: int, duration_ms: int, now: int) -> list[Lease]:
+        """Lease up to `limit` entries that are pending and due, or whose lease expired before `now`; oldest first.
+
+        The members of a frozen batch are leased together or not at all, even where they exceed `limit`, and a call
+        returns either one frozen batch, in the order of its positions, or entries that belong to none.
+        """
+        ...
+
+    async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
+        """Record what became of leased entries, all in one transaction.
+
+        Returns one item per settlement: None, or LeaseLost where the lease is no longer held (expired and taken by
+        another, or already settled); that settlement changes nothing and the others stand.
+        """
+        ...
+
+    async def search(self, query: Query) -> list[History]:
+        """Find entries, newest first, without their bodies, attempts and events filled in."""
+        ...
+
+    async def get(self, key: int) -> History | None:
+        """Return the life of one entry with its body, or None."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Count entries by source and state."""
+        ...
+
+    async def replay(self, query: Query, mode: ReplayMode, now: int) -> int:
+        """Make the settled entries that match pending again and return how many; those without a body are left."""
+        ...
+
+    async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
+        """Delete settled entries received before `bodies_before`, and dedupe ids first seen before `ids_before`.
+
+        Works in one small step of at most `limit` rows of each kind and returns how many rows went. An id outlives
+        its entry until its own time comes; pending and leased entries are never deleted.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted and release the store."""
+        ...

@@ -1,0 +1,291 @@
+"""The nouns of the gateway, as frozen values: request, delivery, event, entry, lease, attempt, settlement. No I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gateway import payload
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What arrived over HTTP, not trusted.
+
+    `headers` keep order and repetition; names are lower case. `body` is the exact bytes on the wire, before any
+    content decoding. `url` is the configured public URL with the received path and query, or empty when none is
+    configured. `received_at` is unix milliseconds.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    received_at: int
+    url: str = ""
+
+    def values(self, name: str) -> list[str]:
+        """Return every value of the header `name` (lower case), in the order received."""
+        return [value for key, value in self.headers if key == name]
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, lower case; empty when there is no Content-Type."""
+        values = self.values("content-type")
+        return values[0].partition(";")[0].strip().lower() if values else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified request: what a transform is given.
+
+    `id` is the provider's own id for the delivery, equal on every re-send. `type` is the provider's event type and
+    `time` its time of the fact (unix milliseconds) where it tells one. `version` is the provider's schema version.
+    `headers` have lower-case names and hold neither credentials nor signatures. `body` is the exact bytes as sent;
+    `content` is the same after Content-Encoding.
+    """
+
+    source: str
+    provider: str
+    id: str
+    type: str
+    received_at: int
+    body: bytes
+    time: int | None = None
+    version: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    content: bytes = b""
+    secret: int | None = None
+    traceparent: str = ""
+    _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    def json(self) -> Any:
+        """Return the payload parsed from JSON; every call returns a value of its own, free to be changed.
+
+        Raises InvalidPayload when the content is not strict JSON in UTF-8.
+        """
+        return self._parsed.pop() if self._parsed else payload.loads(self.content)
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form-encoded body; the last one wins where a name is repeated.
+
+        Raises InvalidPayload when the content is not UTF-8 or has more than 1,000 fields.
+        """
+        return payload.form(self.content)
+
+    def text(self) -> str:
+        """Return the content as text. Raises InvalidPayload when it is not UTF-8."""
+        return payload.text(self.content)
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query string's parameters; most providers do not sign them, so do not trust them."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+    @property
+    def media_type(self) -> str:
+        """The media type without parameters, lower case; empty when there is no Content-Type."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a transform returns for the event API; the gateway adds prefix, id, ts and v where they are absent.
+
+    `name` without a slash gets the source's prefix. `ts` is unix milliseconds or an aware datetime; one in the future
+    schedules the event. Limits and meanings: https://www.inngest.com/docs/features/events-triggers/event-format
+    """
+
+    name: str
+    data: JsonObject
+    id: str | None = None
+    ts: int | datetime | None = None
+    v: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a transform returns to forward nothing; `reason` is kept with the entry."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StampedEvent:
+    """An event as it goes over the wire: its id and final name, and its serialised bytes."""
+
+    id: str
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A handshake answered to the provider instead of keeping a delivery."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+class State(enum.StrEnum):
+    """Where an entry stands: pending -> leased -> forwarded | skipped | pending (retry) | dead."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    FORWARDED = "forwarded"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+
+
+class ReplayMode(enum.StrEnum):
+    """How an entry runs again: `resend` keeps its event ids, `rerun` makes new ones on purpose."""
+
+    RESEND = "resend"
+    RERUN = "rerun"
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A batch whose fate is unknown, as one entry's share of it.
+
+    It is sent again with the same members in the same order under the same seed, so the entry keeps the bytes it
+    sent (a JSON array), the batch's name, the seed and its own position in the batch.
+    """
+
+    batch: str
+    seed: str
+    position: int
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One delivery in the inbox with its state. Times are unix milliseconds.
+
+    `generation` counts reruns. `rejections` counts the tries in which the event API refused this entry alone, the
+    first of them at `rejected_at`.
+    """
+
+    key: int
+    delivery: Delivery
+    state: State = State.PENDING
+    due_at: int = 0
+    attempts: int = 0
+    generation: int = 0
+    reason: str = ""
+    rejections: int = 0
+    rejected_at: int | None = None
+    frozen: Frozen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a put: the entry's key, and whether the delivery was already known since `first_seen_at`."""
+
+    key: int
+    duplicate: bool
+    first_seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A forwarder's right to one entry until `until` (unix milliseconds); `attempt` numbers the try it is for."""
+
+    entry: Entry
+    token: str
+    until: int
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt made under this lease, from 1."""
+        return self.entry.attempts + 1
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """One event of an entry as it was sent, and the id the event API returned for it (empty until accepted)."""
+
+    id: str
+    name: str
+    event_api_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to forward an entry: when, how long, what the event API answered, and the label of the outcome."""
+
+    number: int
+    at: int
+    duration_ms: int
+    outcome: str
+    status: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a leased entry.
+
+    `attempt` is absent when nothing was sent (skipped, or dead in the transform). `due_at` is for `pending`.
+    """
+
+    state: State
+    reason: str = ""
+    due_at: int | None = None
+    attempt: Attempt | None = None
+    events: tuple[SentEvent, ...] = ()
+    rejections: int = 0
+    rejected_at: int | None = None
+    frozen: Frozen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for in the inbox; all given fields must match, newest first.
+
+    `id` matches a delivery id, an event id, an id the event API returned, or a trace id.
+    """
+
+    id: str = ""
+    source: str = ""
+    type: str = ""
+    state: State | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The life of one entry: itself, its attempts and events, and the re-sends that were absorbed.
+
+    `entry.delivery` has an empty body when retention has taken it; `body_kept` tells that apart from one that was
+    empty on arrival.
+    """
+
+    entry: Entry
+    attempts: tuple[Attempt, ...] = ()
+    events: tuple[SentEvent, ...] = ()
+    duplicates: int = 0
+    last_duplicate_at: int | None = None
+    settled_at: int | None = None
+    body_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries each source has in each state, and when the oldest unfinished one was received."""
+
+    by_source: Mapping[str, Mapping[State, int]]
+    oldest_pending_at: int | None = None
+    duplicates: Mapping[str, int] = field(default_factory=dict)
+    last_received_at: Mapping[str, int] = field(default_factory=dict)

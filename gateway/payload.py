@@ -1,0 +1,124 @@
+"""Parse and serialise payloads strictly and exactly. Pure; the only importer of orjson for payloads."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+import orjson
+
+from gateway.errors import BodyTooLarge, EncodingInvalid, EncodingUnsupported, InvalidPayload
+
+SAFE_INTEGER = 2**53
+MAX_FORM_FIELDS = 1_000
+
+_MANY_DIGITS = re.compile(rb"\d{16}")
+_STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def loads(content: bytes) -> Any:
+    """Parse strict JSON in UTF-8, integers exactly as written.
+
+    orjson turns integers beyond 64 bits into floats, so content with a long run of digits goes to the slower parser.
+    Raises InvalidPayload.
+    """
+    try:
+        value = orjson.loads(content)
+        if not _MANY_DIGITS.search(content):
+            return value
+        return json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidPayload("the body is not valid JSON in UTF-8") from error
+
+
+def dumps(value: Any) -> bytes:
+    """Serialise to compact JSON. Raises TypeError for what JSON cannot hold (NaN and infinity become null)."""
+    try:
+        return orjson.dumps(value, option=_STRICT)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def big_integers(serialised: bytes, value: Any) -> int:
+    """Count the integers of `value` beyond ±2^53, which do not survive a reader that uses doubles."""
+    return sum(1 for _ in _walk_big(value)) if _MANY_DIGITS.search(serialised) else 0
+
+
+def stringify_big_integers(value: Any) -> Any:
+    """Return `value` with every integer beyond ±2^53 written as a string."""
+    match value:
+        case bool():
+            return value
+        case int() if abs(value) > SAFE_INTEGER:
+            return str(value)
+        case dict():
+            return {key: stringify_big_integers(item) for key, item in value.items()}
+        case list():
+            return [stringify_big_integers(item) for item in value]
+    return value
+
+
+def text(content: bytes) -> str:
+    """Decode UTF-8. Raises InvalidPayload."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidPayload("the body is not UTF-8") from error
+
+
+def form(content: bytes) -> dict[str, str]:
+    """Parse application/x-www-form-urlencoded; the last of a repeated name wins. Raises InvalidPayload."""
+    try:
+        pairs = parse_qsl(text(content), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
+    except ValueError as error:
+        raise InvalidPayload("the body is not a form in UTF-8") from error
+    return dict(pairs)
+
+
+def decode(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo one Content-Encoding, never producing more than `limit` bytes.
+
+    Raises EncodingUnsupported, EncodingInvalid or BodyTooLarge.
+    """
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            wbits = zlib.MAX_WBITS | 16
+        case "deflate":
+            wbits = zlib.MAX_WBITS
+        case _:
+            raise EncodingUnsupported("Content-Encoding is none of gzip, deflate, identity")
+    decoder = zlib.decompressobj(wbits)
+    try:
+        content = decoder.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise EncodingInvalid("the body does not decode as its Content-Encoding says") from error
+    if len(content) > limit:
+        raise BodyTooLarge(f"the decoded body is over the source's limit of {limit} bytes")
+    if not decoder.eof or decoder.unused_data:
+        raise EncodingInvalid("the body ends early or has bytes after its compressed data")
+    return content
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("not JSON")
+
+
+def _walk_big(value: Any) -> Any:
+    match value:
+        case bool():
+            return
+        case int() if abs(value) > SAFE_INTEGER:
+            yield value
+        case dict():
+            for item in value.values():
+                yield from _walk_big(item)
+        case list():
+            for item in value:
+                yield from _walk_big(item)

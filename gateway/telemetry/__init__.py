@@ -1,0 +1,1 @@
+"""Logs, traces and metrics: every name of a log event, span and metric lives here."""

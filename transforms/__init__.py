@@ -1,0 +1,1 @@
+"""Shipped transforms, and the examples to copy."""

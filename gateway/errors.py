@@ -14,6 +14,7 @@
           SignatureMissing  SignatureMalformed  SignatureMismatch
           HeaderMissing  HeaderRepeated  HeaderMalformed
           TimestampMalformed  TimestampStale  TimestampInFuture
+        SecretMissing                503  verification is impossible; the provider should come back
       InvalidPayload                 what Delivery.json(), form() and text() raise
       TransformError                 the entry becomes a dead letter with this sentence
       InboxError
@@ -162,6 +163,13 @@ class TimestampInFuture(VerificationError):
     """The signed timestamp is too far in the future."""
 
     label = "timestamp_in_future"
+
+
+class SecretMissing(RequestRejected):
+    """The source has no usable secret, so nothing can be verified; configuration refuses this before it happens."""
+
+    label = "secret_missing"
+    status = 503
 
 
 class InvalidPayload(GatewayError):

@@ -157,8 +157,8 @@ class ReplayMode(enum.StrEnum):
 class Frozen:
     """A batch whose fate is unknown, as one entry's share of it.
 
-    It is sent again with the same members in the same order under the same seed, so the entry keeps the bytes it
-    sent (a JSON array), the batch's name, the seed and its own position in the batch.
+    It is sent again with the same members in the same order under the same seed, so the entry keeps the bytes of its
+    events (one JSON object a line), the batch's name, the seed and its own position in the batch.
     """
 
     batch: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from gateway.errors import LeaseLost
+from gateway.errors import InboxError, LeaseLost
 from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, ReplayMode, Settlement
 
 
@@ -14,6 +14,11 @@ class Inbox(Protocol):
 
     Every method raises InboxUnavailable when the store cannot serve, with nothing changed.
     """
+
+    @property
+    def failure(self) -> InboxError | None:
+        """What keeps the store from ever working again in this process; None while it works."""
+        ...
 
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
         """Keep deliveries; durable before it returns.

@@ -1,0 +1,45 @@
+# The commands of this project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format schema golden bench clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(STAMP) ## Start everything on this machine and send it samples (ONCE=1 ends after the table)
+	@$(BIN)/gateway dev --send stripe --send slack --send github $(if $(ONCE),--once)
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(STAMP) ## Check format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(STAMP) ## Write docs/gateway.schema.json from the code
+	$(BIN)/python -m gateway.config > docs/gateway.schema.json
+
+golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
+	$(BIN)/python -m pytest -q tests/transforms --update-golden
+
+bench: $(STAMP) ## Measure CPU time per webhook
+	$(BIN)/python benchmarks/intake.py
+
+clean: ## Remove what the other commands made
+	rm -rf $(VENV) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

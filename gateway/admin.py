@@ -1,0 +1,36 @@
+"""The second listener, for operators: is the process alive, and may it be given traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import orjson
+from aiohttp import web
+
+from gateway.inbox.contract import Inbox
+
+
+def application(inbox: Inbox, is_draining: Callable[[], bool]) -> web.Application:
+    """Return the aiohttp application of the admin listener."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return _answer([])
+
+    async def readyz(_: web.Request) -> web.Response:
+        """Say whether webhooks can be kept; the event API's state does not count, as intake goes on without it."""
+        faults = []
+        if is_draining():
+            faults.append("draining")
+        if inbox.failure:
+            faults.append(f"inbox: {inbox.failure}")
+        return _answer(faults)
+
+    app = web.Application()
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    return app
+
+
+def _answer(faults: list[str]) -> web.Response:
+    document = {"status": "unavailable" if faults else "ok", "faults": faults}
+    return web.Response(status=503 if faults else 200, body=orjson.dumps(document), content_type="application/json")

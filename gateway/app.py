@@ -1,0 +1,216 @@
+"""The composition root: everything is made here, started in order, reloaded, and stopped in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from gateway import admin, build
+from gateway.batch import Limits
+from gateway.clock import Clock, SystemClock
+from gateway.config import Config
+from gateway.errors import ConfigError, InboxError, TransformError
+from gateway.event_api import EventApi
+from gateway.forward import Forwarder, Leasing
+from gateway.inbox.contract import Inbox
+from gateway.inbox.sqlite import SqliteInbox
+from gateway.listener import Listener
+from gateway.receive import Receiver
+from gateway.sender import Sender
+from gateway.telemetry.logs import Log
+
+DAY_MS = 86_400_000
+REQUEST_GRACE_SECONDS = 10.0
+FORWARD_GRACE_SECONDS = 10.0
+HOUSEKEEPING_SECONDS = 1.0
+PRUNE_EVERY_MS = 60_000
+LEASE_MARGIN_MS = 60_000
+
+
+class Gateway:
+    """A running gateway. `port` and `admin_port` tell where it listens."""
+
+    def __init__(self, config: Config, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
+        self.config = config
+        self.log = Log()
+        self.clock = clock or SystemClock()
+        self.port = 0
+        self.admin_port = 0
+        self.inbox: Inbox
+        self.receiver: Receiver
+        self._rng = rng or random.SystemRandom()
+        self._stack = AsyncExitStack()
+        self._event_api: EventApi
+        self._sender: Sender
+        self._forwarder: Forwarder
+        self._listener: Listener
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the inbox, start forwarding, then listen.
+
+        Raises ConfigError, TransformError or InboxError, with everything that was started stopped again.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        config = self.config
+        built = build.sources(config)
+        self.inbox = await _open_inbox(config)
+        self._stack.push_async_callback(self.inbox.close)
+        self._event_api = _event_api(config)
+        self._stack.push_async_callback(self._close_event_api)
+        limits = _limits(config)
+        self._sender = Sender(self.inbox, self._event_api, limits, clock=self.clock, rng=self._rng, log=self.log)
+        leasing = Leasing(_lease_ms(config), built)
+        self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
+        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        self._stack.push_async_callback(self._stop_forwarding)
+        self.receiver = Receiver(
+            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._forwarder.wake
+        )
+        self._apply_server(config)
+        admin_app = admin.application(self.inbox, lambda: self.receiver.draining)
+        self.admin_port = await self._listen(Listener(admin_app), config.admin.host, config.admin.port)
+        head_seconds = config.server.header_timeout_seconds
+        listener = Listener(self.receiver.application(), head_seconds=head_seconds)
+        self.port = await self._listen(listener, config.server.host, config.server.port)
+
+    async def reload(self, config: Config) -> None:
+        """Take a changed configuration: sources, event API, limits and timeouts; addresses and inbox need a restart."""
+        built = build.sources(config)
+        old = self._event_api
+        self.config = config
+        self._event_api = _event_api(config)
+        self._sender.transport, self._sender.limits = self._event_api, _limits(config)
+        self.receiver.sources = built
+        self._apply_server(config)
+        self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
+        self.log.reloaded(sources=sorted(built))
+        await old.close()
+
+    async def stop(self) -> None:
+        """Refuse new connections, finish what is under way, give back leases, close the inbox."""
+        if hasattr(self, "receiver"):
+            self.receiver.draining = True
+        await self._stack.aclose()
+
+    @property
+    def lane_state(self) -> str:
+        """How forwarding stands: `healthy`, `failing` or `paused`."""
+        return self._sender.lane.state
+
+    def _apply_server(self, config: Config) -> None:
+        self.receiver.public_url = config.server.public_url.rstrip("/")
+        self.receiver.body_timeout = config.server.body_timeout_seconds
+
+    async def _listen(self, listener: Listener, host: str, port: int) -> int:
+        await listener.start(host, port)
+        self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
+        return listener.port
+
+    async def _close_event_api(self) -> None:
+        await self._event_api.close()
+
+    async def _stop_forwarding(self) -> None:
+        await self._forwarder.stop(FORWARD_GRACE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_house(self) -> None:
+        """Delete what retention no longer keeps, in small steps."""
+        never = asyncio.Event()
+        while True:
+            await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
+            now = self.clock.now()
+            bodies_before = now - self.config.inbox.retention_days * DAY_MS
+            ids_before = now - self.config.inbox.dedupe_window_days * DAY_MS
+            try:
+                while await self.inbox.prune(bodies_before, ids_before):
+                    pass
+            except InboxError as error:
+                self.log.forwarding_interrupted(reason=str(error))
+
+
+Accompany = Callable[[Gateway], Coroutine[Any, Any, int | None]]
+"""What runs beside a started gateway; the exit code it returns ends the gateway, None lets it serve on."""
+
+
+async def run(load: Callable[[], Config], accompany: Accompany) -> int:
+    """Serve until SIGTERM or SIGINT, reloading on SIGHUP; return the exit code.
+
+    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good ends it with code 1, so that
+    a supervisor starts it anew on a store that is opened afresh.
+    """
+    gateway = Gateway(load())
+    await gateway.start()
+    stop = asyncio.Event()
+    _handle_signals(gateway, load, stop)
+    companion = asyncio.create_task(accompany(gateway))
+    code: int | None = None
+    while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
+        if gateway.inbox.failure:
+            code = 1
+        elif companion.done():
+            code = companion.result()
+        if code is not None:
+            break
+    companion.cancel()
+    await gateway.stop()
+    gateway.log.stopped()
+    return code or 0
+
+
+def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def end(number: signal.Signals) -> None:
+        if stop.is_set():
+            raise SystemExit(1)
+        gateway.log.draining(signal=number.name)
+        stop.set()
+
+    async def reload() -> None:
+        try:
+            await gateway.reload(load())
+        except (ConfigError, TransformError) as error:
+            faults = error.faults if isinstance(error, ConfigError) else [str(error)]
+            gateway.log.reload_refused(faults=faults)
+
+    def start_reload() -> None:
+        task = asyncio.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    loop.add_signal_handler(signal.SIGHUP, start_reload)
+
+
+async def _open_inbox(config: Config) -> Inbox:
+    window = config.inbox.dedupe_window_days * DAY_MS
+    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
+
+
+def _event_api(config: Config) -> EventApi:
+    api = config.event_api
+    return EventApi(api.url, api.key.reveal(), env=api.env or "", timeout_seconds=api.timeout_seconds)
+
+
+def _limits(config: Config) -> Limits:
+    api = config.event_api
+    return Limits(api.max_request_bytes, api.max_event_bytes, api.max_batch_events)
+
+
+def _lease_ms(config: Config) -> int:
+    return int(config.event_api.timeout_seconds * 2_000) + LEASE_MARGIN_MS

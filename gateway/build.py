@@ -1,0 +1,53 @@
+"""Make the sources that a valid configuration describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway import transform
+from gateway.config import Config, SourceConfig
+from gateway.locators import compile_locator
+from gateway.providers import PROVIDERS, Provider
+from gateway.sources import Source
+from gateway.stamp import Mapper
+
+
+def sources(config: Config) -> dict[str, Source]:
+    """Make the sources of a valid configuration. Raises TransformError when a transform cannot be loaded."""
+    return {name: _source(name, source, config) for name, source in config.sources.items()}
+
+
+def _source(name: str, config: SourceConfig, whole: Config) -> Source:
+    provider = PROVIDERS[config.provider]
+    schemes = (config.signature.scheme(),) if config.signature else provider.schemes
+    secrets = tuple(secret.reveal() for secret in config.secrets)
+    reference = config.transform or provider.transform
+    places = _places(config, provider)
+    return Source(
+        name=name,
+        provider=provider,
+        mapper=Mapper(
+            source=name,
+            reference=reference,
+            function=transform.load(reference, whole.path.parent),
+            prefix=config.prefix or provider.name,
+            timeout_seconds=config.transform_timeout_seconds,
+            metadata=config.metadata,
+            big_integers=config.big_integers,
+        ),
+        body_limit=config.body_limit_bytes or provider.body_limit,
+        schemes=schemes,
+        verified=config.verify == "signature",
+        secrets=secrets,
+        keys=tuple(tuple(scheme.decode_key(secret) for secret in secrets) for scheme in schemes),
+        **{place: tuple(compile_locator(text) for text in texts) for place, texts in places.items()},
+    )
+
+
+def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[str, ...]]:
+    """Return the locators of id, type, time and version: the configured ones where given, else the provider's."""
+    given = config.delivery
+    return {
+        place: tuple((getattr(given, place) if given else ()) or getattr(provider, place))
+        for place in ("id", "type", "time", "version")
+    }

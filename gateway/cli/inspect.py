@@ -1,0 +1,170 @@
+"""`gateway sources`, `deliveries` and `show`: what is configured and what was kept."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import report
+from gateway.cli.addresses import registered_url
+from gateway.cli.options import ConfigOption, JsonOption, err, load_config, out, write_json
+from gateway.cli.store import read
+from gateway.config import Config
+from gateway.inbox.contract import Inbox
+from gateway.model import Attempt, Counts, History, Query, State
+from gateway.providers import PROVIDERS
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(sources)
+    app.command()(deliveries)
+    app.command()(show)
+
+
+def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
+    """List the sources: URLs to register, where to paste them, and what became of their deliveries."""
+    loaded = load_config(config)
+    counts = read(loaded, lambda inbox: inbox.counts()) if loaded.inbox_path.exists() else Counts({})
+    rows = [_source_row(loaded, name, counts) for name in loaded.sources]
+    if json:
+        write_json(rows)
+        return
+    columns = ("source", "provider", "url", "transform", "pending", "forwarded", "skipped", "dead", "duplicates")
+    cells = [[row[column] for column in columns] + [report.moment(row["last_received_at"])] for row in rows]
+    report.table(*columns, "last received", rows=cells)
+
+
+def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
+    source = config.sources[name]
+    states = counts.by_source.get(name, {})
+    return {
+        "source": name,
+        "provider": source.provider,
+        "url": registered_url(config, name),
+        "register_at": PROVIDERS[source.provider].register_at,
+        "secret_at": PROVIDERS[source.provider].secret_at,
+        "secrets": len(source.secrets),
+        "transform": source.transform or PROVIDERS[source.provider].transform,
+        "pending": states.get(State.PENDING, 0) + states.get(State.LEASED, 0),
+        "forwarded": states.get(State.FORWARDED, 0),
+        "skipped": states.get(State.SKIPPED, 0),
+        "dead": states.get(State.DEAD, 0),
+        "duplicates": counts.duplicates.get(name, 0),
+        "last_received_at": counts.last_received_at.get(name),
+    }
+
+
+def deliveries(
+    *,
+    config: ConfigOption = None,
+    source: Annotated[str, typer.Option(help="Only of this source.")] = "",
+    kind: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List deliveries, newest first."""
+    query = Query(source=source, type=kind, state=state, limit=limit)
+    found = read(load_config(config), lambda inbox: inbox.search(query))
+    if json:
+        write_json([_document(history) for history in found])
+        return
+    rows = [
+        (
+            report.moment(history.entry.delivery.received_at),
+            history.entry.delivery.source,
+            history.entry.delivery.id,
+            history.entry.state,
+            history.entry.attempts,
+            history.duplicates,
+            ", ".join(event.name for event in history.events) or history.entry.delivery.type,
+            history.entry.reason,
+        )
+        for history in found
+    ]
+    report.table("received", "source", "delivery", "state", "attempts", "duplicates", "event", "reason", rows=rows)
+
+
+def show(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="A delivery id, event id or trace id.")],
+    *,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell the life of one delivery. Exits 1 when nothing has the id."""
+    loaded = load_config(config)
+
+    async def find(inbox: Inbox) -> list[History]:
+        found = [await inbox.get(match.entry.key) for match in await inbox.search(Query(id=identifier))]
+        return [history for history in found if history]
+
+    found = read(loaded, find)
+    if json:
+        write_json([_document(history) for history in found])
+    for history in [] if json else found:
+        _tell(history)
+    if not found:
+        err.print("nothing in the inbox has this id as its delivery, event or trace id", style="red")
+        raise typer.Exit(1)
+
+
+def _tell(history: History) -> None:
+    entry, delivery = history.entry, history.entry.delivery
+    facts = [
+        ("delivery", f"{delivery.source} {delivery.id} ({delivery.type or 'no type'})"),
+        ("received", f"{report.moment(delivery.received_at)}, {len(delivery.body)} bytes, kept as entry {entry.key}"),
+        ("verified", "unverified by configuration" if delivery.secret is None else f"with secret {delivery.secret}"),
+        ("trace", delivery.traceparent),
+        ("duplicates", f"{history.duplicates} absorbed, the last {report.moment(history.last_duplicate_at)}"),
+        ("state", f"{entry.state} {entry.reason}".strip()),
+    ]
+    if entry.state is State.PENDING:
+        facts.append(("next try", report.moment(entry.due_at)))
+    facts += [(f"attempt {attempt.number}", _attempt(attempt)) for attempt in history.attempts]
+    facts += [
+        ("event", f"{event.name} {event.id} -> {event.event_api_id or 'not accepted'}") for event in history.events
+    ]
+    report.table("", "", rows=facts)
+    out.print()
+
+
+def _attempt(attempt: Attempt) -> str:
+    answered = f"{attempt.status} {attempt.outcome}" if attempt.status else attempt.outcome
+    told = f"{report.moment(attempt.at)} {answered}, {attempt.duration_ms} ms"
+    return f"{told}: {attempt.detail}" if attempt.detail else told
+
+
+def _document(history: History) -> dict[str, Any]:
+    entry, delivery = history.entry, history.entry.delivery
+    return {
+        "key": entry.key,
+        "source": delivery.source,
+        "provider": delivery.provider,
+        "delivery_id": delivery.id,
+        "type": delivery.type,
+        "received_at": delivery.received_at,
+        "state": entry.state,
+        "reason": entry.reason,
+        "due_at": entry.due_at if entry.state is State.PENDING else None,
+        "settled_at": history.settled_at,
+        "duplicates": history.duplicates,
+        "secret": delivery.secret,
+        "traceparent": delivery.traceparent,
+        "body_bytes": len(delivery.body) if history.body_kept else None,
+        "attempts": [
+            {
+                "number": attempt.number,
+                "at": attempt.at,
+                "duration_ms": attempt.duration_ms,
+                "outcome": attempt.outcome,
+                "status": attempt.status,
+                "detail": attempt.detail,
+            }
+            for attempt in history.attempts
+        ],
+        "events": [
+            {"id": event.id, "name": event.name, "event_api_id": event.event_api_id} for event in history.events
+        ],
+    }

@@ -1,0 +1,101 @@
+"""`gateway try`: what a source's transform makes of a file or of a stored delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from gateway import build, recording
+from gateway.cli.options import ConfigOption, JsonOption, err, load_config, out, write_json
+from gateway.cli.store import read
+from gateway.config import Config
+from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
+from gateway.inbox.contract import Inbox
+from gateway.model import Delivery, Entry, History, Query, Reply, Request, Skip
+from gateway.sources import Source
+from gateway.transform import Runner
+from gateway.verify import verify
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("try")(try_)
+
+
+def try_(
+    source: Annotated[str, typer.Argument(help="The source whose transform runs.")],
+    what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A body, a recorded delivery, or a delivery id.")],
+    *,
+    config: ConfigOption = None,
+    header: Annotated[list[str] | None, typer.Option(help="A header for a body, as 'Name: value'.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a source's transform on a file or a stored delivery and show the events; nothing is sent or kept."""
+    loaded = load_config(config)
+    chosen = build.sources(loaded).get(source)
+    if chosen is None:
+        raise ConfigError([f"{loaded.path}: sources.{source}: there is no such source"])
+    path = Path(what)
+    delivery = _from_file(path, chosen, header or []) if path.is_file() else _from_inbox(loaded, source, what)
+    [mapped] = asyncio.run(_map(Entry(0, delivery), chosen))
+    match mapped:
+        case TransformError():
+            raise mapped
+        case Skip(reason=reason):
+            events: list[Any] = []
+            err.print(f"skipped: {reason}", markup=False)
+        case _:
+            events = [orjson.loads(event.body) for event in mapped.events]
+    if json:
+        write_json(events)
+    else:
+        for event in events:
+            out.print_json(data=event)
+
+
+async def _map(entry: Entry, source: Source) -> Any:
+    runner = Runner()
+    try:
+        return await runner.run([(entry, source.mapper)])
+    finally:
+        await runner.close()
+
+
+def _from_file(path: Path, source: Source, headers: list[str]) -> Delivery:
+    """Read a recorded delivery, or take the file as the body of a request that need not be signed."""
+    content = path.read_bytes()
+    try:
+        return replace(recording.loads(content), source=source.name)
+    except InvalidPayload:
+        pass
+    given = [(name.strip().lower(), value.strip()) for name, _, value in (text.partition(":") for text in headers)]
+    if "content-type" not in dict(given):
+        given.append(("content-type", "application/json"))
+    now = int(time.time() * 1000)
+    request = Request("POST", source.path, "", tuple(given), content, now)
+    try:
+        result = verify(request, replace(source, verified=False), now)
+    except RequestRejected as error:
+        raise TransformError(f"{path}: {error}") from error
+    if isinstance(result, Reply):
+        raise TransformError(f"{path}: this is a handshake, which is answered and never mapped")
+    return result
+
+
+def _from_inbox(config: Config, source: str, identifier: str) -> Delivery:
+    async def find(inbox: Inbox) -> History | None:
+        found = await inbox.search(Query(id=identifier, source=source, limit=1))
+        return await inbox.get(found[0].entry.key) if found else None
+
+    history = read(config, find) if config.inbox_path.exists() else None
+    if history is None:
+        raise ConfigError([f"{identifier}: neither a file nor the id of a delivery that {source} has in the inbox"])
+    if not history.body_kept:
+        raise ConfigError([f"{identifier}: its body is gone, as inbox.retention_days have passed"])
+    return history.entry.delivery

@@ -1,0 +1,119 @@
+"""Open connections to an inbox file with the settings that keep it durable, and translate SQLite's errors."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from gateway.errors import InboxUnavailable, InboxUnsupported
+from gateway.inbox.sqlite_place import create_private, require_local
+from gateway.inbox.sqlite_schema import SCHEMA, identify, migrate
+
+BUSY_TIMEOUT_MS = 5_000
+
+# Before these, two connections that wrote and checkpointed at one moment could lose committed transactions:
+# https://sqlite.org/wal.html#walresetbug
+_FIXED_FROM = (3, 51, 3)
+_FIXED_BEFORE = frozenset({(3, 50, 7), (3, 44, 6)})
+
+# synchronous=FULL syncs the WAL at each commit; fullfsync makes macOS reach the platter; the writer checkpoints
+# when it chooses (sqlite_writer).
+_WRITER_SETTINGS = {"synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1, "wal_autocheckpoint": 0}
+
+# mmap turns I/O errors into signals. Foreign keys stay off: one module deletes rows, all of an entry's in one
+# transaction, and the checks would cost a look-up for each.
+_SETTINGS = {"mmap_size": 0, "trusted_schema": 0, "cell_size_check": 1, "foreign_keys": 0}
+
+
+def is_safe(version: tuple[int, ...]) -> bool:
+    """Tell whether a SQLite of this version keeps what it committed in WAL mode."""
+    return version >= _FIXED_FROM or version in _FIXED_BEFORE
+
+
+def require_safe_library(version: str) -> None:
+    """Raise InboxUnsupported when SQLite `version` has the WAL-reset fault."""
+    if not is_safe(tuple(int(part) for part in version.split("."))):
+        raise InboxUnsupported(
+            f"SQLite {version} can lose committed transactions in WAL mode; "
+            "install an apsw with SQLite 3.51.3 or newer (or exactly 3.50.7 or 3.44.6)"
+        )
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the one connection that writes, making or upgrading the file. Raises InboxUnsupported."""
+    require_local(path)
+    with _refusals(path), contextlib.ExitStack() as undo:
+        create_private(path)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        undo.callback(connection.close)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        version = identify(connection, path)
+        connection.pragma("page_size", 4096)
+        connection.pragma("auto_vacuum", 2)  # incremental
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise InboxUnsupported(f"{path} is in a place where SQLite cannot use WAL; an inbox needs a local disk")
+        _set(connection, _WRITER_SETTINGS | _SETTINGS)
+        migrate(connection, version)
+        undo.pop_all()
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open a connection that only reads and never checkpoints. Raises InboxUnsupported."""
+    if not path.exists():
+        raise InboxUnsupported(f"there is no inbox at {path}; the first `gateway serve` makes it")
+    with _refusals(path), contextlib.ExitStack() as undo:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        undo.callback(connection.close)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if identify(connection, path) != SCHEMA:
+            raise InboxUnsupported(f"{path} has an older schema; start `gateway serve` once, which upgrades it")
+        _set(connection, _SETTINGS)
+        undo.pop_all()
+    return connection
+
+
+def rows(connection: apsw.Connection, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+    """Run a SELECT and return its rows as tuples."""
+    return connection.execute(statement, values).fetchall()
+
+
+def unavailable(error: Exception) -> InboxUnavailable:
+    """Say in one sentence why SQLite could not do what was asked, and what to do about it."""
+    match error:
+        case apsw.FullError():
+            return InboxUnavailable("the disk of the inbox is full; the inbox goes on when there is space again")
+        case apsw.BusyError():
+            return InboxUnavailable("another process holds the inbox file for writing; find it and stop it")
+        case apsw.ReadOnlyError():
+            return InboxUnavailable("the inbox file cannot be written; check its permissions and its mount")
+        case apsw.InterruptError():
+            return InboxUnavailable("the search took too long and was stopped; narrow it by id, source or time")
+    return InboxUnavailable(f"the inbox file could not be used: {error}")
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise InboxUnsupported(
+            f"{path} is damaged or no SQLite database ({error}); keep it, move it aside and restore a backup"
+        ) from error
+    except (OSError, apsw.Error) as error:
+        raise InboxUnsupported(
+            f"{path} cannot be opened ({error}); check that its directory exists and that this user may write there"
+        ) from error
+
+
+def _set(connection: apsw.Connection, settings: dict[str, int]) -> None:
+    """Set and read back, since SQLite passes over a setting it cannot follow."""
+    for name, value in settings.items():
+        connection.pragma(name, value)
+        if connection.pragma(name) != value:
+            raise InboxUnsupported(f"this SQLite does not set {name} to {value}; reinstall apsw from its own wheels")

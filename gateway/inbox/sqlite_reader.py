@@ -1,0 +1,54 @@
+"""The one thread that reads an inbox file on a connection of its own, so that no search holds up a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import apsw
+
+from gateway.errors import InboxUnavailable
+from gateway.inbox.sqlite_connection import unavailable
+
+# While a read runs the WAL cannot be reused and grows, so none may run for ever.
+LONGEST_READ_SECONDS = 10.0
+_STEPS_BETWEEN_CHECKS = 10_000
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Runs reads one after another, each for at most `longest_seconds`."""
+
+    def __init__(self, connection: apsw.Connection, *, longest_seconds: float = LONGEST_READ_SECONDS) -> None:
+        self._connection = connection
+        self._longest_seconds = longest_seconds
+        self._ends_at = 0.0
+        self._closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox-reader")
+        connection.set_progress_handler(lambda: time.monotonic() >= self._ends_at, _STEPS_BETWEEN_CHECKS)
+
+    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+        """Return what `read` finds. Raises InboxUnavailable."""
+        if self._closed:
+            raise InboxUnavailable("the inbox is closed; this process is about to end")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, read)
+
+    def stop_accepting(self) -> None:
+        """Refuse further reads; those accepted are still done. Call it where `run` is called."""
+        self._closed = True
+
+    def close(self) -> None:
+        """Block until the reads accepted are done, and close the connection."""
+        self._thread.shutdown()
+        self._connection.close()
+
+    def _read(self, read: Callable[[apsw.Connection], T]) -> T:
+        self._ends_at = time.monotonic() + self._longest_seconds
+        try:
+            return read(self._connection)
+        except apsw.Error as error:
+            raise unavailable(error) from error

@@ -1,0 +1,95 @@
+"""What the reader thread asks of an inbox file: search, get, counts, and the bodies of leased entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from gateway.inbox.sqlite_connection import rows
+from gateway.inbox.sqlite_rows import NARROW, TABLES, WIDE, entry, history, named
+from gateway.model import Attempt, Counts, Entry, History, Query, SentEvent, State
+
+_BY_ID = """entries.key IN (
+  SELECT key FROM entries WHERE delivery_id = ?
+  UNION SELECT key FROM events WHERE id = ?
+  UNION SELECT key FROM events WHERE event_api_id = ? AND event_api_id <> ''
+  UNION SELECT key FROM entries WHERE trace_id = ? AND trace_id <> '')"""
+
+# Literals, because a bound value could not use the index of the dead.
+_IN_STATE = {state: f"entries.state = '{state.value}'" for state in State}
+
+_ONE = f"SELECT {', '.join(WIDE)} FROM {TABLES} WHERE entries.key = ?"  # noqa: S608 - fixed fragments
+_ATTEMPTS = "SELECT number, at, duration_ms, outcome, status, detail FROM attempts WHERE key = ? ORDER BY number"
+_EVENTS = "SELECT id, name, event_api_id FROM events WHERE key = ? ORDER BY n"
+
+_STATES = ", ".join(f"sum(state = '{state.value}')" for state in State)
+_TALLY = (
+    f"SELECT source, max(received_at), min(iif(state IN ('pending', 'leased'), received_at, NULL)), {_STATES} "  # noqa: S608 - fixed fragments
+    "FROM entries GROUP BY source"
+)
+_RESENDS = "SELECT source, sum(hits) FROM dedupe WHERE hits > 0 GROUP BY source"
+
+
+def matching(query: Query) -> tuple[str, list[Any]]:
+    """Return the SQL condition on `entries` that `query` means, and the values to bind in it."""
+    narrowed_by_id = "+" if query.id else ""  # a plus keeps SQLite from preferring the index of that column
+    terms: list[tuple[str, tuple[Any, ...]]] = []
+    if query.id:
+        terms.append((_BY_ID, (query.id,) * 4))
+    if query.source:
+        terms.append((f"{narrowed_by_id}entries.source = ?", (query.source,)))
+    if query.type:
+        terms.append(("entries.type = ?", (query.type,)))
+    if query.state is not None:
+        terms.append((narrowed_by_id + _IN_STATE[query.state], ()))
+    if query.since is not None:
+        terms.append((f"{narrowed_by_id}entries.received_at >= ?", (query.since,)))
+    if query.until is not None:
+        terms.append((f"{narrowed_by_id}entries.received_at < ?", (query.until,)))
+    conditions = " AND ".join(condition for condition, _ in terms) or "TRUE"
+    return conditions, [value for _, values in terms for value in values]
+
+
+def search(connection: apsw.Connection, query: Query) -> list[History]:
+    """Find entries, newest first, without bodies."""
+    conditions, values = matching(query)
+    found = (
+        f"SELECT {', '.join(NARROW)} FROM {TABLES} WHERE {conditions} "  # noqa: S608 - fixed fragments, bound values
+        "ORDER BY entries.received_at DESC, entries.key DESC LIMIT ?"
+    )
+    narrow = [named(NARROW, row) for row in rows(connection, found, (*values, query.limit))]
+    return [history(row, *_life(connection, row["key"])) for row in narrow]
+
+
+def get(connection: apsw.Connection, key: int) -> History | None:
+    """Return the life of one entry with its body, or None."""
+    found = rows(connection, _ONE, (key,))
+    return history(named(WIDE, found[0]), *_life(connection, key)) if found else None
+
+
+def entries(connection: apsw.Connection, keys: Iterable[int]) -> list[Entry]:
+    """Return entries with their bodies, in the order of `keys`."""
+    return [entry(named(WIDE, row)) for key in keys for row in rows(connection, _ONE, (key,))]
+
+
+def counts(connection: apsw.Connection) -> Counts:
+    """Count entries by source and state."""
+    tally = rows(connection, _TALLY)
+    unfinished = [oldest for _, _, oldest, *_ in tally if oldest is not None]
+    return Counts(
+        by_source={source: _nonzero(numbers) for source, _, _, *numbers in tally},
+        oldest_pending_at=min(unfinished, default=None),
+        duplicates=dict(rows(connection, _RESENDS)),
+        last_received_at={source: newest for source, newest, *_ in tally},
+    )
+
+
+def _life(connection: apsw.Connection, key: int) -> tuple[tuple[Attempt, ...], tuple[SentEvent, ...]]:
+    attempts = tuple(Attempt(*row) for row in rows(connection, _ATTEMPTS, (key,)))
+    return attempts, tuple(SentEvent(*row) for row in rows(connection, _EVENTS, (key,)))
+
+
+def _nonzero(numbers: Sequence[int]) -> dict[State, int]:
+    return {state: number for state, number in zip(State, numbers, strict=True) if number}

@@ -1,0 +1,99 @@
+"""What the writer thread does to an inbox file, in a transaction that it opens and commits: put, replay, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from gateway.inbox.sqlite_connection import rows
+from gateway.inbox.sqlite_rows import body_row, trace_id
+from gateway.inbox.sqlite_search import matching
+from gateway.model import Delivery, Query, Receipt, ReplayMode
+
+# Pages handed back to the file system per prune, 4 MiB: a small step like the prune itself.
+VACUUM_PAGES = 1_024
+
+_KNOWN = "SELECT key, first_seen FROM dedupe WHERE source = ? AND delivery_id = ?"
+_COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
+_CLAIM = "INSERT OR REPLACE INTO dedupe (source, delivery_id, key, first_seen) VALUES (?, ?, ?, ?)"
+_KEEP_ENTRY = (
+    "INSERT INTO entries (source, provider, delivery_id, type, trace_id, received_at, state, due_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)"
+)
+_KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) VALUES (?, ?, ?, ?)"
+
+_RESTART = (
+    "UPDATE entries SET state = 'pending', due_at = ?, generation = generation + ?, reason = '', rejections = 0, "
+    "rejected_at = NULL, settled_at = NULL "
+    "WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead') AND body_kept = 1"
+)
+
+_OLD_BODIES = (
+    "SELECT key FROM entries WHERE settled_at IS NOT NULL AND body_kept = 1 AND received_at < ? "
+    "ORDER BY received_at LIMIT ?"
+)
+_FORGET_BODY = (
+    "UPDATE entries SET body_kept = 0 WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')",
+    "DELETE FROM bodies WHERE key = ?",
+    "DELETE FROM attempts WHERE key = ?",
+    "DELETE FROM events WHERE key = ?",
+)
+_FORGET_IDS = (
+    "DELETE FROM dedupe WHERE (source, delivery_id) IN "
+    "(SELECT source, delivery_id FROM dedupe WHERE first_seen < ? ORDER BY first_seen LIMIT ?)"
+)
+_FORGET_ENTRIES = (
+    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE settled_at IS NOT NULL AND body_kept = 0 "
+    "AND received_at < ? ORDER BY received_at LIMIT ?)"
+)
+
+
+def put(connection: apsw.Connection, deliveries: Sequence[Delivery], now: int, window_ms: int) -> list[Receipt]:
+    """Claim each id and keep its delivery, or count the re-send; an id older than the window is claimed anew."""
+    return [_put_one(connection, delivery, now, window_ms) for delivery in deliveries]
+
+
+def replay(connection: apsw.Connection, query: Query, mode: ReplayMode, now: int) -> int:
+    """Make the newest `query.limit` settled entries that match and have their body pending again."""
+    conditions, values = matching(query)
+    chosen = (
+        f"SELECT entries.key FROM entries WHERE {conditions} AND settled_at IS NOT NULL AND body_kept = 1 "  # noqa: S608 - fixed fragments, bound values
+        "ORDER BY received_at DESC, key DESC LIMIT ?"
+    )
+    generations = 1 if mode is ReplayMode.RERUN else 0
+    keys = [key for (key,) in rows(connection, chosen, (*values, query.limit))]
+    connection.executemany(_RESTART, [(now, generations, key) for key in keys])
+    return len(keys)
+
+
+def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limit: int) -> int:
+    """Take one step of retention and hand the space back; return how many rows of each kind went, in all.
+
+    With its body an entry loses its attempts and events. The narrow entry stays until `ids_before` passes it too, so
+    that the receipt of an absorbed re-send still names something.
+    """
+    keys = rows(connection, _OLD_BODIES, (bodies_before, limit))
+    for statement in _FORGET_BODY:
+        connection.executemany(statement, keys)
+    gone = len(keys)
+    for statement in (_FORGET_IDS, _FORGET_ENTRIES):
+        connection.execute(statement, (ids_before, limit))
+        gone += connection.changes()
+    if gone:
+        rows(connection, f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+    return gone
+
+
+def _put_one(connection: apsw.Connection, delivery: Delivery, now: int, window_ms: int) -> Receipt:
+    identity = (delivery.source, delivery.id)
+    for key, first_seen in rows(connection, _KNOWN, identity):
+        if first_seen >= now - window_ms:
+            connection.execute(_COUNT_RESEND, (now, *identity))
+            return Receipt(key=key, duplicate=True, first_seen_at=first_seen)
+    narrow = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery), delivery.received_at)
+    connection.execute(_KEEP_ENTRY, (*narrow, now))
+    key = connection.last_insert_rowid()
+    connection.execute(_KEEP_BODY, (key, *body_row(delivery)))
+    connection.execute(_CLAIM, (*identity, key, now))
+    return Receipt(key=key, duplicate=False, first_seen_at=now)

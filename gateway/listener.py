@@ -1,0 +1,122 @@
+"""A listening socket with the limits aiohttp leaves out: header deadlines, wire bytes, a drain that fails nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.errors import ConfigError
+
+KEEPALIVE_SECONDS = 75.0
+LINGERING_SECONDS = 2.0
+
+
+class DeadlineHandler(RequestHandler):
+    """aiohttp's connection handler, closing connections whose request head does not arrive in time.
+
+    aiohttp bounds the idle time between requests and nothing else; a head sent byte by byte would live for ever.
+    """
+
+    __slots__ = ("_head_seconds", "_head_timer")
+
+    def __init__(self, manager: Any, *, head_seconds: float, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._head_seconds = head_seconds
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the deadline of the first request's head."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """End the deadline with the head, or start one with the first bytes of the next head."""
+        super().data_received(data)
+        if self._messages or self._current_request is not None:
+            self._stop_timer()
+        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+            self._start_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the deadline."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _start_timer(self) -> None:
+        self._head_timer = self._loop.call_later(self._head_seconds, self._too_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is None and not self._messages:
+            self.force_close()
+
+
+class Listener:
+    """One aiohttp application on one address."""
+
+    def __init__(self, application: web.Application, *, head_seconds: float = 10.0) -> None:
+        self._options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "lingering_time": LINGERING_SECONDS,
+            "logger": _silent_logger(),
+        }
+        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0, **self._options)
+        self._head_seconds = head_seconds
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; port 0 takes a free one, which `port` then tells. Raises ConfigError when the address is taken."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._make_handler, host, port, backlog=1024, reuse_address=True)
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = error.strerror or str(error)
+            raise ConfigError([f"cannot listen on {host}:{port}: {reason}; choose another host or port"]) from error
+        sockets: tuple[socket.socket, ...] = tuple(self._server.sockets)
+        self.port = sockets[0].getsockname()[1]
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept no more connections, let requests under way finish within the time, close the rest."""
+        if self._server is not None:
+            self._server.close()
+        server = self._runner.server
+        if server is not None:
+            server.pre_shutdown()
+            deadline = asyncio.get_running_loop().time() + grace_seconds
+            while _busy(server) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - aiohttp signals nothing
+                await asyncio.sleep(0.02)
+        await self._runner.cleanup()
+
+    def _make_handler(self) -> DeadlineHandler:
+        server = self._runner.server
+        if server is None:
+            raise ConnectionAbortedError
+        return DeadlineHandler(
+            server, loop=asyncio.get_running_loop(), head_seconds=self._head_seconds, **self._options
+        )
+
+
+def _busy(server: web.Server) -> bool:
+    return any(connection._current_request is not None for connection in server.connections)  # noqa: SLF001 - no door
+
+
+def _silent_logger() -> logging.Logger:
+    """Return a logger that writes nothing: aiohttp's lines hold whatever a stranger sent."""
+    logger = logging.getLogger("aiohttp.gateway")
+    logger.setLevel(logging.CRITICAL + 1)
+    return logger

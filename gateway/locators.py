@@ -1,0 +1,134 @@
+"""Locators: where in a request a value sits, such as `header:X-GitHub-Delivery` or `json:/data/id`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway import payload
+from gateway.errors import BodyMalformed, HeaderRepeated, InvalidPayload
+from gateway.model import Request
+
+_NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
+
+
+class Content:
+    """A verified request and its decoded content, parsed at most once and only when asked."""
+
+    def __init__(self, request: Request, data: bytes) -> None:
+        self.request = request
+        self.data = data
+        self._json: list[Any] = []
+        self._form: dict[str, str] | None = None
+
+    def json(self) -> Any:
+        """Return the payload parsed from JSON. Raises BodyMalformed."""
+        if not self._json:
+            try:
+                self._json.append(payload.loads(self.data))
+            except InvalidPayload as error:
+                raise BodyMalformed(str(error)) from error
+        return self._json[0]
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form. Raises BodyMalformed."""
+        if self._form is None:
+            try:
+                self._form = payload.form(self.data)
+            except InvalidPayload as error:
+                raise BodyMalformed(str(error)) from error
+        return self._form
+
+    def header(self, name: str) -> str:
+        """Return a header that may occur at most once (lower-case name); empty when absent. Raises HeaderRepeated."""
+        values = self.request.values(name)
+        if len(values) > 1:
+            raise HeaderRepeated(f"the header {name} occurs {len(values)} times")
+        return values[0] if values else ""
+
+    def take_parsed(self) -> list[Any]:
+        """Hand over what was parsed from JSON, so that it need not be parsed again."""
+        return self._json
+
+
+Locator = Callable[[Content], Any]
+
+
+def compile_locator(text: str) -> Locator:
+    """Return the function that `text` stands for; it returns None where the value is absent.
+
+    `header:<name>`, `json:/<pointer>` (https://www.rfc-editor.org/rfc/rfc6901) or `form:<field>`.
+    Raises ValueError, with a sentence.
+    """
+    kind, _, where = text.partition(":")
+    if not where:
+        raise ValueError(f"{text!r} names no value; write header:<name>, json:/<pointer> or form:<field>")
+    match kind:
+        case "header":
+            return lambda content: content.header(where.lower()) or None
+        case "form":
+            return lambda content: content.form().get(where)
+        case "json" if where.startswith("/"):
+            tokens = [token.replace("~1", "/").replace("~0", "~") for token in where[1:].split("/")]
+            return lambda content: follow(content.json(), tokens)
+    raise ValueError(f"{text!r} is not a locator; write header:<name>, json:/<pointer> or form:<field>")
+
+
+def first(locators: Sequence[Locator], content: Content) -> Any:
+    """Return the first value that is there, or None."""
+    return next((value for locate in locators if (value := locate(content)) is not None), None)
+
+
+def follow(value: Any, tokens: Sequence[str]) -> Any:
+    """Follow the tokens of a JSON pointer; None where it leads nowhere."""
+    for token in tokens:
+        match value:
+            case dict():
+                value = value.get(token)
+            case list() if token.isdecimal() and token.isascii() and int(token) < len(value):
+                value = value[int(token)]
+            case _:
+                return None
+    return value
+
+
+def to_milliseconds(value: Any) -> int | None:
+    """Read a provider's time as unix milliseconds, or None where it tells none that can be read.
+
+    Numbers, also as text, are seconds, milliseconds, microseconds or nanoseconds by their size, which is unambiguous
+    for the years 1974 to 5138; text may be ISO 8601, in UTC where it has no offset.
+    """
+    match value:
+        case bool():
+            return None
+        case str() if _NUMBER.fullmatch(value):
+            return _by_size(float(value) if "." in value else int(value))
+        case str():
+            return _from_iso(value)
+        case int() | float():
+            return _by_size(value)
+    return None
+
+
+def _by_size(number: float) -> int | None:
+    if not 0 < number < 10**20:
+        return None
+    if number < 10**11:
+        return int(number * 1000)
+    milliseconds = int(number)
+    while milliseconds >= 10**14:
+        milliseconds //= 1000
+    return milliseconds
+
+
+def _from_iso(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,231 @@
+"""The HTTP edge for webhooks: read within limits, verify, keep, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gateway.clock import Clock
+from gateway.errors import (
+    BodyMalformed,
+    BodyTimeout,
+    BodyTooLarge,
+    InboxUnavailable,
+    MethodNotAllowed,
+    RequestRejected,
+    UnknownSource,
+)
+from gateway.inbox.contract import Inbox
+from gateway.model import Delivery, Reply, Request
+from gateway.sources import Source
+from gateway.telemetry.logs import Log
+from gateway.telemetry.traces import new_traceparent
+from gateway.verify import verify
+
+HARD_STOP_SECONDS = 2.5
+RETRY_AFTER_SECONDS = 5
+LARGE_BODY_BYTES = 262_144
+
+
+class Receiver:
+    """Answers the webhook URLs. `sources`, `public_url` and `body_timeout` may be replaced between requests."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        sources: Mapping[str, Source],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        log: Log,
+        on_accepted: Callable[[], None],
+        public_url: str = "",
+        body_timeout: float = 10.0,
+    ) -> None:
+        self.sources = sources
+        self.public_url = public_url
+        self.body_timeout = body_timeout
+        self.draining = False
+        self._inbox = inbox
+        self._clock = clock
+        self._rng = rng
+        self._log = log
+        self._on_accepted = on_accepted
+
+    def application(self) -> web.Application:
+        """Return the aiohttp application with the webhook routes, with and without a trailing slash."""
+        app = web.Application()
+        app.router.add_route("*", "/webhooks/{source}", self.handle)
+        app.router.add_route("*", "/webhooks/{source}/", self.handle)
+        app.router.add_route("*", "/{path:.*}", self._not_found)
+        return app
+
+    async def handle(self, http: web.Request) -> web.Response:
+        """Answer one webhook request; whatever it holds, the answer is one of the documented ones."""
+        exchange = Exchange(http.match_info["source"], new_traceparent(self._rng), time.perf_counter())
+        try:
+            response = await self._receive(http, exchange)
+        except RequestRejected as rejection:
+            response = self._refuse(exchange, rejection)
+        except InboxUnavailable as error:
+            response = self._unavailable(exchange, error)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - our own fault is 503 to the provider, so that it comes back
+            self._log.crashed(where="receive", error=error)
+            response = self._unavailable(exchange, InboxUnavailable("a fault of the gateway's own"))
+        if self.draining:
+            response.force_close()
+        return response
+
+    async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
+        source = self.sources.get(exchange.source)
+        if source is None:
+            known = ", ".join(sorted(self.sources))
+            raise UnknownSource(f"no source has this name; the sources are {known}")
+        if http.method != "POST":
+            raise MethodNotAllowed(f"webhooks are sent with POST, not {http.method}")
+        request = await self._read(http, source)
+        exchange.bytes_in = len(request.body)
+        result = await self._verify(request, source, exchange.traceparent)
+        if isinstance(result, Reply):
+            return self._shake_hands(exchange, result)
+        return await self._keep(exchange, source, result)
+
+    async def _read(self, http: web.Request, source: Source) -> Request:
+        """Read the wire bytes within the source's limit, chunked or not, and within the time."""
+        return Request(
+            method=http.method,
+            path=http.rel_url.raw_path,
+            query=http.rel_url.raw_query_string,
+            headers=tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers),
+            body=await self._read_body(http, source.body_limit),
+            received_at=self._clock.wall(),
+            url=self.public_url + http.raw_path if self.public_url else "",
+        )
+
+    async def _read_body(self, http: web.Request, limit: int) -> bytes:
+        too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
+        if (http.content_length or 0) > limit:
+            raise too_large
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.body_timeout):
+                while chunk := await http.content.readany():
+                    size += len(chunk)
+                    if size > limit:
+                        raise too_large
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            raise BodyTimeout(f"the body did not arrive within {self.body_timeout:g} s") from error
+        except web.RequestPayloadError as error:
+            raise BodyMalformed("the body is not framed as its headers say") from error
+        return b"".join(chunks)
+
+    async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply:
+        """Verify; in a thread where decoding or hashing would hold up other requests."""
+        now = self._clock.wall()
+        if len(request.body) > LARGE_BODY_BYTES or request.values("content-encoding"):
+            return await asyncio.to_thread(verify, request, source, now, traceparent)
+        return verify(request, source, now, traceparent)
+
+    async def _keep(self, exchange: Exchange, source: Source, delivery: Delivery) -> web.Response:
+        try:
+            async with asyncio.timeout(HARD_STOP_SECONDS):
+                [receipt] = await self._inbox.put([delivery], self._clock.now())
+        except TimeoutError as error:
+            raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        if receipt.duplicate:
+            exchange.detail = f"absorbed; first received {_iso(receipt.first_seen_at)}, kept as entry {receipt.key}"
+        else:
+            self._on_accepted()
+            if delivery.id.startswith("sha256:"):
+                self._log.delivery_id_missing(delivery=delivery)
+        outcome = "duplicate" if receipt.duplicate else "accepted"
+        self._say(exchange, outcome, HTTPStatus.OK, delivery)
+        if source.provider.accepted == "empty":
+            return web.Response()
+        return _json(HTTPStatus.OK, {"status": outcome, "delivery": delivery.id})
+
+    def _shake_hands(self, exchange: Exchange, reply: Reply) -> web.Response:
+        self._say(exchange, "handshake", reply.status)
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(
+            status=reply.status, body=reply.body, content_type=reply.content_type, charset="utf-8", headers=headers
+        )
+
+    def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
+        exchange.label, exchange.detail = rejection.label, str(rejection)
+        self._say(exchange, "rejected", rejection.status)
+        response = _json(rejection.status, {"status": "rejected", "reason": rejection.label})
+        if isinstance(rejection, MethodNotAllowed):
+            response.headers["Allow"] = "POST"
+        if isinstance(rejection, BodyTooLarge | BodyTimeout):
+            response.force_close()
+        return _retry_later(response)
+
+    def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
+        exchange.label, exchange.detail = error.label, str(error)
+        self._say(exchange, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
+        document = {"status": "unavailable", "reason": error.label}
+        return _retry_later(_json(HTTPStatus.SERVICE_UNAVAILABLE, document))
+
+    def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+        self._log.request(
+            source=exchange.source[:64],
+            outcome=outcome,
+            status=int(status),
+            bytes_in=exchange.bytes_in,
+            ms=(time.perf_counter() - exchange.started) * 1000,
+            trace=exchange.traceparent,
+            delivery=delivery,
+            label=exchange.label,
+            detail=exchange.detail,
+        )
+
+    async def _not_found(self, _: web.Request) -> web.Response:
+        return _json(HTTPStatus.NOT_FOUND, {"status": "rejected", "reason": UnknownSource.label})
+
+
+class Exchange:
+    """What the log line of one request is made of."""
+
+    __slots__ = ("bytes_in", "detail", "label", "source", "started", "traceparent")
+
+    def __init__(self, source: str, traceparent: str, started: float) -> None:
+        self.source = source
+        self.traceparent = traceparent
+        self.started = started
+        self.bytes_in = 0
+        self.label = ""
+        self.detail = ""
+
+
+def _json(status: int, document: dict[str, str]) -> web.Response:
+    return web.Response(status=int(status), body=orjson.dumps(document), content_type="application/json")
+
+
+def _retry_later(response: web.Response) -> web.Response:
+    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def _text(value: bytes) -> str:
+    """Decode a header's value: UTF-8 where it is that, else byte for byte."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _iso(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

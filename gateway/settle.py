@@ -1,0 +1,106 @@
+"""What becomes of each entry of a batch once its answer has been judged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.batch import Batch, Member, Settled
+from gateway.model import Attempt, Frozen, Settlement, State
+from gateway.outcome import Rest, Verdict, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A batch that was sent: its verdict, the ids returned, whether one request held it all, and when (unix ms)."""
+
+    verdict: Verdict
+    ids: tuple[str, ...]
+    whole: bool
+    status: int | None
+    started_at: int
+    duration_ms: int
+
+
+def resolve(batch: Batch, sent: Sent, now: int, last_success: int | None) -> tuple[Settled, list[tuple[Member, ...]]]:
+    """Return what is settled, and the groups that are to be sent again at once under seeds of their own."""
+    settled, rest = _accepted(batch, sent)
+    verdict = sent.verdict
+    if not rest:
+        return settled, []
+    first = len(batch.members) - len(rest)
+    match verdict.rest:
+        case Rest.SPLIT | Rest.REFUSED | Rest.DEAD if len(batch.members) > 1:
+            suspect, others = rest[:1], rest[1:]
+            return settled, [group for group in (others, suspect) if group]
+        case Rest.SPLIT | Rest.REFUSED:
+            return [*settled, (rest[0].lease, _refused(rest[0], sent, now, last_success))], []
+        case Rest.DEAD:
+            return [*settled, (rest[0].lease, _settlement(State.DEAD, rest[0], sent))], []
+    freeze = verdict.rest is Rest.FROZEN and sent.whole and not first
+    for position, member in enumerate(rest):
+        share = batch.share(position) if freeze else member.lease.entry.frozen
+        settled.append((member.lease, _settlement(State.PENDING, member, sent, due_at=now, frozen=share)))
+    return settled, []
+
+
+def _accepted(batch: Batch, sent: Sent) -> tuple[Settled, tuple[Member, ...]]:
+    """Settle the entries whose events are all in; return them and the entries that remain."""
+    settled: Settled = []
+    offset = 0
+    for position, member in enumerate(batch.members):
+        end = offset + len(member.events)
+        if end > sent.verdict.accepted:
+            return settled, batch.members[position:]
+        settled.append((member.lease, _settlement(State.FORWARDED, member, sent, ids=sent.ids[offset:end])))
+        offset = end
+    return settled, ()
+
+
+def _refused(member: Member, sent: Sent, now: int, last_success: int | None) -> Settlement:
+    """Count the refusal of an entry that was alone, and give it up when that is its own fault."""
+    entry = member.lease.entry
+    refusal = refuse(entry.rejections, entry.rejected_at, now, last_success)
+    state = State.DEAD if refusal.due_at is None else State.PENDING
+    return _settlement(
+        state,
+        member,
+        sent,
+        due_at=refusal.due_at,
+        rejections=refusal.rejections,
+        rejected_at=refusal.rejected_at,
+    )
+
+
+def _settlement(
+    state: State,
+    member: Member,
+    sent: Sent,
+    *,
+    ids: Sequence[str] = (),
+    due_at: int | None = None,
+    rejections: int | None = None,
+    rejected_at: int | None = None,
+    frozen: Frozen | None = None,
+) -> Settlement:
+    verdict, entry = sent.verdict, member.lease.entry
+    forwarded = state is State.FORWARDED
+    detail = "" if forwarded else verdict.detail
+    label = "accepted" if forwarded else verdict.label
+    return Settlement(
+        state=state,
+        reason="" if forwarded else ": ".join(filter(None, (label, detail))),
+        due_at=due_at,
+        attempt=Attempt(
+            number=member.lease.attempt,
+            at=sent.started_at,
+            duration_ms=sent.duration_ms,
+            outcome=label,
+            status=sent.status,
+            detail=detail,
+        ),
+        events=member.sent(ids),
+        rejections=entry.rejections if rejections is None else rejections,
+        rejected_at=entry.rejected_at if rejections is None else rejected_at,
+        frozen=frozen,
+    )

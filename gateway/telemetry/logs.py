@@ -1,0 +1,176 @@
+"""Every log line of the gateway, one method per event: an allow-list of fields, never a secret, signature or body."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from gateway.model import Delivery
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Log:
+    """The gateway's log. `logger` is a structlog logger, or anything with its methods."""
+
+    def __init__(self, logger: Any = None) -> None:
+        self._logger = logger or structlog.get_logger("gateway")
+
+    def request(
+        self,
+        *,
+        source: str,
+        outcome: Literal["accepted", "duplicate", "handshake", "rejected", "unavailable", "error"],
+        status: int,
+        bytes_in: int,
+        ms: float,
+        trace: str,
+        delivery: Delivery | None = None,
+        label: str = "",
+        detail: str = "",
+    ) -> None:
+        """Write the one line of a webhook request."""
+        write = self._logger.info if status < 400 else self._logger.warning  # noqa: PLR2004 - HTTP's own border
+        write(
+            "request",
+            source=source,
+            outcome=outcome,
+            status=status,
+            **_present(reason=label, detail=detail),
+            **_identify(delivery, trace),
+            bytes_in=bytes_in,
+            ms=round(ms, 2),
+        )
+
+    def attempt(
+        self,
+        *,
+        batch: str,
+        entries: int,
+        events: int,
+        bytes_out: int,
+        outcome: str,
+        accepted: int,
+        status: int | None,
+        detail: str,
+        ms: int,
+        attempt: int,
+    ) -> None:
+        """Write the one line of a request to the event API."""
+        write = self._logger.info if outcome == "accepted" else self._logger.warning
+        write(
+            "attempt",
+            batch=batch,
+            outcome=outcome,
+            status=status,
+            **_present(detail=detail),
+            entries=entries,
+            events=events,
+            accepted=accepted,
+            attempt=attempt,
+            bytes_out=bytes_out,
+            ms=ms,
+        )
+
+    def dead_letter(self, *, delivery: Delivery, reason: str) -> None:
+        """Say that an entry will not be tried again by itself."""
+        self._logger.error("dead_letter", source=delivery.source, **_identify(delivery, ""), reason=reason)
+
+    def big_integers(self, *, delivery: Delivery, count: int) -> None:
+        """Say that integers of a delivery will not survive the event API."""
+        hint = 'integers beyond 2^53 lose precision in the event API; set big_integers = "string" for this source'
+        self._logger.warning(
+            "big_integers", source=delivery.source, **_identify(delivery, ""), count=count, detail=hint
+        )
+
+    def delivery_id_missing(self, *, delivery: Delivery) -> None:
+        """Say that a delivery came without its own id, so that the digest of its body stands for it."""
+        self._logger.warning("delivery_id_missing", source=delivery.source, **_identify(delivery, ""))
+
+    def lease_lost(self, *, delivery: Delivery, state: str) -> None:
+        """Say that another forwarder took an entry over."""
+        self._logger.warning("lease_lost", source=delivery.source, **_identify(delivery, ""), state=state)
+
+    def lane_paused(self, *, reason: str) -> None:
+        """Say that forwarding waits for the configuration; nothing is lost."""
+        self._logger.error("forwarding_paused", reason=reason, detail="nothing is lost; it resumes by itself")
+
+    def lane_failing(self, *, reason: str) -> None:
+        """Say that forwarding backs off; nothing is lost."""
+        self._logger.warning("forwarding_failing", reason=reason, detail="nothing is lost; it is tried again")
+
+    def lane_recovered(self, *, was: str) -> None:
+        """Say that forwarding works again."""
+        self._logger.info("forwarding_recovered", was=was)
+
+    def forwarding_interrupted(self, *, reason: str) -> None:
+        """Say that the inbox could not serve the forwarder."""
+        self._logger.error("forwarding_interrupted", reason=reason)
+
+    def started(self, *, urls: Sequence[str], admin: str, inbox: str, event_api: str) -> None:
+        """Say where the gateway listens."""
+        self._logger.info("started", urls=list(urls), admin=admin, inbox=inbox, event_api=event_api)
+
+    def note(self, *, detail: str, source: str = "") -> None:
+        """Say something an operator should know about the configuration."""
+        self._logger.warning("configuration_note", **_present(source=source), detail=detail)
+
+    def reloaded(self, *, sources: Sequence[str]) -> None:
+        """Say that a changed configuration is in use."""
+        self._logger.info("configuration_reloaded", sources=list(sources))
+
+    def reload_refused(self, *, faults: Sequence[str]) -> None:
+        """Say that a changed configuration has faults and the old one stays in use."""
+        self._logger.error("configuration_refused", faults=list(faults), detail="the old configuration stays in use")
+
+    def draining(self, *, signal: str) -> None:
+        """Say that the gateway is about to stop."""
+        self._logger.info("draining", signal=signal)
+
+    def stopped(self) -> None:
+        """Say that the gateway has stopped."""
+        self._logger.info("stopped")
+
+    def crashed(self, *, where: str, error: BaseException) -> None:
+        """Write a fault of the gateway's own, with its traceback."""
+        self._logger.error("crashed", where=where, error=type(error).__name__, exc_info=error)
+
+
+def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
+    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading."""
+    out = stream or sys.stderr
+    pretty = form == "console" or (form == "auto" and out.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        if pretty
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    # aiohttp logs whole offending lines and tracebacks for what strangers send; its requests are logged here.
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL + 1)
+
+
+def _identify(delivery: Delivery | None, trace: str) -> dict[str, Any]:
+    traceparent = delivery.traceparent if delivery else trace
+    parts = traceparent.split("-")
+    fields: dict[str, Any] = {"trace_id": parts[1]} if len(parts) > 1 else {}
+    if delivery:
+        fields = {"delivery_id": delivery.id, "type": delivery.type, **_present(secret=delivery.secret), **fields}
+    return fields
+
+
+def _present(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", None)}

@@ -28,7 +28,8 @@ class Scheme:
     The value of `header` (or of one in `also`) is split at `separator` into items and each item at the first `assign`
     into key and value; values under `key` are signatures and the others are `{sig:<key>}`. Without `assign` every item
     is a signature. `signed` is the signed content: literals and `{body}`, `{timestamp}`, `{id}`, `{header:<name>}`,
-    `{sig:<key>}`, `{url}`, `{method}`. `timestamp` and `id` are `header:<name>` or `sig:<key>`.
+    `{sig:<key>}`, `{url}`, `{method}`. `timestamp` and `id` are `header:<name>` or `sig:<key>`. A secret is read as
+    `secret_encoding` after `secret_prefix`; without that prefix as `secret_otherwise`, where that is set.
 
     Raises ValueError, with a sentence, when it cannot be evaluated.
     """
@@ -50,6 +51,7 @@ class Scheme:
     id: str = ""
     secret_encoding: SecretEncoding = "utf8"  # noqa: S105 - an encoding, not a secret
     secret_prefix: str = ""
+    secret_otherwise: Literal["", "utf8"] = ""
     parts: tuple[Part, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,8 @@ class Scheme:
     def decode_key(self, secret: str) -> bytes:
         """Return the HMAC key that `secret` stands for. Raises ValueError, with a sentence that does not hold it."""
         text = secret.removeprefix(self.secret_prefix)
-        match self.secret_encoding:
+        bare = bool(self.secret_otherwise) and not secret.startswith(self.secret_prefix)
+        match "utf8" if bare else self.secret_encoding:
             case "utf8":
                 key = text.encode()
             case "hex":

@@ -170,8 +170,11 @@ def _render(request: Request, scheme: Scheme, plain: dict[str, str], fields: dic
                 out.append(getattr(request, kind).encode())
             case _:
                 text = plain[kind] if kind in plain else locate(request, f"{kind}:{name}", fields)
-                if kind != "timestamp" and not following[0] and following[1] and following[1] in text:
-                    raise HeaderMalformed(f"{kind} holds {following[1]!r}, which separates it from what follows")
+                separator = "" if following[0] else following[1]
+                # A timestamp's own grammar keeps it from running into what follows.
+                is_timestamp = kind == "timestamp" or f"{kind}:{name}".lower() == scheme.timestamp.lower()
+                if separator and separator in text and not is_timestamp:
+                    raise HeaderMalformed(f"{kind} holds {separator!r}, which separates it from what follows")
                 out.append(text.encode())
     return b"".join(out)
 

@@ -20,12 +20,12 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Local event API</title>
 <style>
-:root {{ color-scheme: light dark; --line: #8884; --quiet: #767676; --badge: #8883; }}
+:root {{ color-scheme: light dark; --line: #8884; --quiet: light-dark(#666, #a0a0a0); --badge: #8883; }}
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }}
 h1 {{ font-size: 1.3rem; margin: 0; }}
 p {{ color: var(--quiet); margin: .25rem 0 1.5rem; }}
 table {{ border-collapse: collapse; width: 100%; }}
-th {{ color: var(--quiet); font-weight: 500; text-align: left; }}
+th {{ color: var(--quiet); font-weight: 500; text-align: left; white-space: nowrap; }}
 th, td {{ border-bottom: 1px solid var(--line); padding: .45rem 1rem .45rem 0; vertical-align: top; }}
 td {{ overflow-wrap: anywhere; }}
 td:first-child, td:nth-child(4) {{ white-space: nowrap; }}

@@ -111,8 +111,14 @@ class Writer:
         except (apsw.Error, MemoryError) as error:
             self._note_failure(error)
             self._roll_back()
+            if isinstance(error, apsw.FullError) and len(group) > 1:
+                return self._commit_singly(group)
             return [unavailable(error) for _ in group]
         return outcomes
+
+    def _commit_singly(self, group: list[_Waiting]) -> list[Any]:
+        """Give each operation a transaction: on a full disk SQLite undoes all for one that finds no space."""
+        return [outcome for waiting in group for outcome in self._commit([waiting])]
 
     def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:
         self._connection.execute("SAVEPOINT operation")

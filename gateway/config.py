@@ -1,0 +1,153 @@
+"""The configuration: gateway.toml and the environment, read, checked and reported; the only reader of os.environ."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from gateway.config_checks import check, check_names
+from gateway.config_faults import Fault, Location, describe, render
+from gateway.config_file import read
+from gateway.config_models import (
+    CLOUD_URL,
+    EVENT_KEY_REFERENCE,
+    AdminConfig,
+    Config,
+    DeliveryConfig,
+    EventApiConfig,
+    InboxConfig,
+    LogConfig,
+    ServerConfig,
+    SignatureConfig,
+    SourceConfig,
+)
+from gateway.config_secrets import Secret, Surroundings
+from gateway.errors import ConfigError
+
+__all__ = [
+    "AdminConfig",
+    "Config",
+    "DeliveryConfig",
+    "EventApiConfig",
+    "InboxConfig",
+    "LogConfig",
+    "Secret",
+    "ServerConfig",
+    "SignatureConfig",
+    "SourceConfig",
+    "default_path",
+    "load",
+    "schema",
+]
+
+DEV_SERVER_URL = "http://127.0.0.1:8288"
+
+
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the configuration is when nobody says: $GATEWAY_CONFIG, else ./gateway.toml."""
+    return Path(environ.get("GATEWAY_CONFIG") or "gateway.toml")
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read a configuration and everything it refers to.
+
+    Raises ConfigError with all faults, each a sentence `<file>: <key>: <what is wrong>; <what to do>`.
+    """
+    document = read(path)
+    misnamed = list(check_names(document))
+    config, malformed = _validate(_with_environment(document, environ), Surroundings(path, environ))
+    senseless = [fault for fault in check(config) if not fault.follows_from(malformed)]
+    if faults := [*misnamed, *malformed, *senseless]:
+        raise ConfigError([render(path, fault) for fault in faults])
+    return config
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of gateway.toml (https://json-schema.org/draft/2020-12)."""
+    document = Config.model_json_schema(schema_generator=_FileSchema)
+    return {"$schema": _FileSchema.schema_dialect, **document, "title": "gateway.toml"}
+
+
+def _with_environment(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Let Inngest's variables say what [event_api] leaves out: https://www.inngest.com/docs/sdk/environment-variables."""
+    given = document.get("event_api", {})
+    if not isinstance(given, dict):
+        return document
+    developing = environ.get("INNGEST_DEV", "").lower() not in {"", "0", "false"}
+    table = {"url": _event_api_url(environ), "key": EVENT_KEY_REFERENCE, **given}
+    if environ.get("INNGEST_ENV"):
+        table.setdefault("env", "${INNGEST_ENV}")
+    if developing and table["key"] == EVENT_KEY_REFERENCE and not environ.get("INNGEST_EVENT_KEY"):
+        del table["key"]
+    return {**document, "event_api": table}
+
+
+def _event_api_url(environ: Mapping[str, str]) -> str:
+    for name in ("INNGEST_EVENT_API_BASE_URL", "INNGEST_BASE_URL"):
+        if environ.get(name):
+            return f"${{{name}}}"
+    match environ.get("INNGEST_DEV", "").lower():
+        case "" | "0" | "false":
+            return CLOUD_URL
+        case "1" | "true":
+            return DEV_SERVER_URL
+    return "${INNGEST_DEV}"
+
+
+def _validate(document: dict[str, Any], surroundings: Surroundings) -> tuple[Config, list[Fault]]:
+    """Return the configuration as far as it is well formed, and a fault for everything that is not.
+
+    What is faulty is left out and the rest validated again, so that one fault hides no other.
+    """
+    faults: list[Fault] = []
+    while True:
+        try:
+            return Config.model_validate(document, context=surroundings), faults
+        except ValidationError as error:
+            found = describe(error, document)
+        faults += [fault for fault in found if not fault.follows_from(faults)]
+        for table, key in [_entry(document, fault.location) for fault in found]:
+            table.pop(key, None)
+
+
+def _entry(document: dict[str, Any], location: Location) -> tuple[dict[str, Any], str]:
+    """Return the table and key to leave out for a fault: the innermost there is, so a table that lacks a key goes."""
+    table, key = document, str(location[0])
+    value = table[key]
+    for part in location[1:]:
+        if not isinstance(value, dict) or part not in value:
+            break
+        table, key = value, str(part)
+        value = table[key]
+    return table, key
+
+
+class _FileSchema(GenerateJsonSchema):
+    """Pydantic's generator for TOML, which has no null, without titles that only repeat the keys."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Leave the titles of keys out."""
+        del schema
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Describe what may be left out as what it is when given."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out the default of what has none that could be written."""
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")

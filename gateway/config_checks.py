@@ -1,0 +1,126 @@
+"""What a configuration must satisfy beyond the grammar of its keys: that the values make sense together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway import transform
+from gateway.config_faults import Fault, suggest
+from gateway.config_models import SOURCE_NAME, Config, SourceConfig
+from gateway.config_secrets import Secret
+from gateway.errors import ConfigError, TransformError
+from gateway.providers import PROVIDERS, Provider
+
+_ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+
+
+def check_names(document: dict[str, Any]) -> Iterator[Fault]:
+    """Find the sources of the parsed file whose names cannot be part of a URL."""
+    sources = document.get("sources")
+    for name in sources if isinstance(sources, dict) else ():
+        if not re.fullmatch(SOURCE_NAME, name):
+            yield Fault(
+                ("sources", name),
+                "is not a usable name; take lower-case letters, digits, - and _, beginning with a letter or digit, "
+                "at most 64 of them",
+            )
+
+
+def check(config: Config) -> Iterator[Fault]:
+    """Find the faults of a configuration whose keys are all well formed."""
+    yield from _check_addresses(config)
+    if not config.sources:
+        sentence = "there is none, so nothing could be received; add a [sources.<name>] table with a provider"
+        yield Fault(("sources",), sentence, (("sources",),))
+    for name, source in config.sources.items():
+        yield from _check_source(name, source, config.path.parent)
+    yield from _check_shared_secrets(config)
+
+
+def _check_addresses(config: Config) -> Iterator[Fault]:
+    server, admin = config.server, config.admin
+    same_host = server.host == admin.host or {server.host, admin.host} & _ANY_ADDRESS
+    if server.port and server.port == admin.port and same_host:
+        involved = tuple((table, key) for table in ("server", "admin") for key in ("host", "port"))
+        yield Fault(("admin", "port"), "is the port of [server] as well; choose another", involved)
+
+
+def _check_source(name: str, source: SourceConfig, folder: Path) -> Iterator[Fault]:
+    at = ("sources", name)
+    provider = PROVIDERS.get(source.provider)
+    if provider is None:
+        yield Fault((*at, "provider"), f"is not a known provider; {suggest(source.provider, PROVIDERS)}")
+    yield from _check_verification(name, source)
+    if provider:
+        yield from _check_signature(name, source)
+        for index, secret in enumerate(source.secrets):
+            if sentence := _secret_fault(secret, source, provider):
+                yield Fault((*at, "secrets", index), sentence)
+    reference = source.transform or (provider.transform if provider else None)
+    if reference and (sentence := _transform_fault(reference, folder)):
+        yield Fault((*at, "transform"), sentence)
+
+
+def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:
+    secrets, verify = ("sources", name, "secrets"), ("sources", name, "verify")
+    if source.verify == "none" and source.secrets:
+        yield Fault(secrets, 'are never used, as verify = "none" checks no signature; remove one of the two', (verify,))
+    if source.verify == "signature" and not source.secrets:
+        variable = re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_SECRET"
+        yield Fault(
+            secrets,
+            f'are missing; add secrets = ["${{{variable}}}"], or verify = "none" to take requests of anyone',
+            (secrets, verify),
+        )
+
+
+def _check_signature(name: str, source: SourceConfig) -> Iterator[Fault]:
+    at = ("sources", name)
+    if source.provider != "hmac":
+        for key in ("signature", "delivery"):
+            if getattr(source, key):
+                yield Fault(
+                    (*at, key), f'is fixed for provider = "{source.provider}"; remove it, or set provider = "hmac"'
+                )
+    elif source.verify == "signature" and source.signature is None:
+        sentence = f'is missing, and provider = "hmac" needs it; add [sources.{name}.signature] with its header'
+        yield Fault((*at, "signature"), sentence, ((*at, "signature"), (*at, "verify")))
+
+
+def _secret_fault(secret: Secret, source: SourceConfig, provider: Provider) -> str | None:
+    """Say why a secret cannot be one of its provider, without any of it."""
+    if provider.secret_fault and (sentence := provider.secret_fault(secret.reveal())):
+        return sentence
+    schemes = (source.signature.scheme(),) if source.signature else provider.schemes
+    for scheme in schemes:
+        try:
+            scheme.decode_key(secret.reveal())
+        except ValueError as error:
+            return f"{error}; copy it unchanged from {provider.secret_at}"
+    return None
+
+
+def _transform_fault(reference: str, folder: Path) -> str | None:
+    try:
+        transform.load(reference, folder)
+    except (ConfigError, TransformError) as error:
+        return str(error)
+    return None
+
+
+def _check_shared_secrets(config: Config) -> Iterator[Fault]:
+    """Find secrets under which a request signed for one protocol could be made to pass for one of another."""
+    first: dict[Secret, tuple[str, str]] = {}
+    known = {name: source for name, source in config.sources.items() if source.provider in PROVIDERS}
+    for name, source in known.items():
+        for index, secret in enumerate(source.secrets):
+            other, provider = first.setdefault(secret, (name, source.provider))
+            if provider != source.provider:
+                yield Fault(
+                    ("sources", name, "secrets", index),
+                    f"is the secret of source {other} too, whose provider is another, so that requests to one could "
+                    "be passed off as requests to the other; give each its own",
+                )

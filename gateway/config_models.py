@@ -1,0 +1,217 @@
+"""The tables of gateway.toml: every key with its type, bounds, default and description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from gateway.config_secrets import Secret, SecretReference
+from gateway.config_values import (
+    EnvironmentName,
+    EventApiUrl,
+    Host,
+    InboxUrl,
+    Locators,
+    OptionalUrl,
+    Port,
+    Prefix,
+    Seconds,
+    TransformReference,
+)
+from gateway.providers import PROVIDERS
+from gateway.scheme import Algorithm, Encoding, Scheme, SecretEncoding, TimestampUnit
+
+CLOUD_URL = "https://inn.gs"
+DEV_EVENT_KEY = "NO_EVENT_KEY_SET"
+EVENT_KEY_REFERENCE = "${INNGEST_EVENT_KEY}"
+SOURCE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+KIB = 1024
+GIB = 1024**3
+DAY_SECONDS = 86_400
+
+
+class Table(BaseModel):
+    """A table of the file: frozen, strictly typed, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerConfig(Table):
+    """Where webhooks are received."""
+
+    host: Host = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 and :: are all of them.")
+    port: Port = Field(8080, description="The port to listen on; 0 takes a free one.")
+    public_url: OptionalUrl = Field(
+        "",
+        description="The URL under which providers reach this listener, for the URLs that people register "
+        "and for schemes that sign the URL.",
+    )
+    header_timeout_seconds: Seconds = Field(10.0, description="How long a request's headers may take to arrive.")
+    body_timeout_seconds: Seconds = Field(10.0, description="How long a request's body may take to arrive.")
+
+
+class AdminConfig(Table):
+    """Where health, metrics and inspection are served; keep it private."""
+
+    host: Host = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 and :: are all of them.")
+    port: Port = Field(8081, description="The port to listen on; 0 takes a free one.")
+
+
+class EventApiConfig(Table):
+    """Where events are sent, and within which limits."""
+
+    url: EventApiUrl = Field(
+        CLOUD_URL,
+        description="The event API, without /e/<key>. Where it is absent: INNGEST_EVENT_API_BASE_URL, "
+        "INNGEST_BASE_URL, the URL in INNGEST_DEV, http://127.0.0.1:8288 if INNGEST_DEV is 1 or true.",
+    )
+    key: SecretReference = Field(
+        Secret(DEV_EVENT_KEY),
+        description='The event key, as "${NAME}" or "file:<path>". It is not needed where INNGEST_DEV is set.',
+        json_schema_extra={"default": EVENT_KEY_REFERENCE},
+    )
+    env: EnvironmentName | None = Field(
+        None, description="The branch environment, sent as x-inngest-env; INNGEST_ENV where it is absent."
+    )
+    max_request_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one request.")
+    max_event_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one event.")
+    max_batch_events: int = Field(1_000, ge=1, le=5_000, description="The most events of one request.")
+    timeout_seconds: Seconds = Field(30.0, description="How long one request may take.")
+
+
+class InboxConfig(Table):
+    """Where deliveries are kept, and for how long."""
+
+    url: InboxUrl = Field(
+        "sqlite:inbox.db", description="sqlite:<path>; a relative path is relative to the folder of this file."
+    )
+    dedupe_window_days: int = Field(7, ge=1, le=90, description="How long a provider's re-sends are absorbed.")
+    retention_days: int = Field(7, ge=1, le=3_650, description="How long settled deliveries can be found and replayed.")
+
+
+class LogConfig(Table):
+    """What is logged, and how."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json for programs, console for people, auto by whether a terminal is attached."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severity that is logged."
+    )
+
+
+class SignatureConfig(Table):
+    """How the sender signs; for provider = "hmac" only."""
+
+    header: str = Field(description="The header that carries the signature.")
+    also: tuple[str, ...] = Field((), strict=False, description="Other headers that may carry it.")
+    algorithm: Algorithm = Field("sha256", description="The hash under the HMAC; sha1 and md5 are weak.")
+    encoding: Encoding = Field("hex", description="How the signature is written.")
+    prefix: str = Field("", description='What stands before the signature, such as "sha256=".')
+    separator: str = Field("", description="What separates the items of the header, where it has several.")
+    assign: str = Field("", description="What separates an item's key from its value, where items have keys.")
+    key: str = Field("", description="The key under which the items are signatures; it belongs to assign.")
+    trim: bool = Field(default=False, description="Whether blanks around an item are dropped.")
+    signed: str = Field(
+        "{body}",
+        description="The signed content: text with {body}, {timestamp}, {id}, {header:<name>}, {sig:<key>}, "
+        "{url} and {method}.",
+    )
+    timestamp: str = Field("", description="Where the signed time is: header:<name> or sig:<key>.")
+    timestamp_unit: TimestampUnit = Field("s", description="How the signed time is written.")
+    tolerance_seconds: int = Field(300, ge=1, le=DAY_SECONDS, description="How old a signed time may be.")
+    future_tolerance_seconds: int | None = Field(
+        None, ge=1, le=DAY_SECONDS, description="How far ahead a signed time may be; tolerance_seconds where absent."
+    )
+    id: str = Field("", description="Where the signed delivery id is: header:<name> or sig:<key>.")
+    secret_encoding: SecretEncoding = Field("utf8", description="How the HMAC key is written in the secret.")
+    secret_prefix: str = Field("", description='What is taken off the secret before it is decoded, such as "whsec_".')
+
+    def scheme(self) -> Scheme:
+        """Return the signature scheme that the table describes."""
+        return Scheme(**{name: getattr(self, name) for name in type(self).model_fields})
+
+    @model_validator(mode="after")
+    def _is_a_scheme(self) -> Self:
+        try:
+            self.scheme()
+        except ValueError as error:
+            raise ValueError(f"{error}; correct that key") from error
+        return self
+
+
+class DeliveryConfig(Table):
+    """Where requests tell id, type, time and version; for provider = "hmac" only.
+
+    Each is header:<name>, json:/<pointer> or form:<field>, or a list of these, of which the first present wins.
+    """
+
+    id: Locators = Field((), description="The delivery id; absent, it is the SHA-256 of the body.")
+    type: Locators = Field((), description="The event type.")
+    time: Locators = Field((), description="The sender's time of the fact.")
+    version: Locators = Field((), description="The version of the payload's schema.")
+
+
+class SourceConfig(Table):
+    """One inlet; its URL is /webhooks/<name>."""
+
+    provider: str = Field(description="Who sends, and how it signs.", json_schema_extra={"enum": [*PROVIDERS]})
+    secrets: tuple[SecretReference, ...] = Field(
+        (),
+        strict=False,
+        description='What requests are signed with, each as "${NAME}" or "file:<path>"; any of them may match.',
+    )
+    verify: Literal["signature", "none"] = Field(
+        "signature", description="none takes requests of anyone, unverified; then there are no secrets."
+    )
+    prefix: Prefix | None = Field(None, description="What event names begin with; the provider's name where absent.")
+    transform: TransformReference | None = Field(
+        None, description='"module:function" or the name of an installed transform; the provider\'s where absent.'
+    )
+    transform_timeout_seconds: Seconds = Field(10.0, description="How long the transform may take for one delivery.")
+    body_limit_bytes: int | None = Field(
+        None, ge=1, le=GIB, description="The most bytes of one body; the provider's limit where absent."
+    )
+    metadata: bool = Field(default=False, description="Whether data._gateway tells source, delivery id and time.")
+    big_integers: Literal["number", "string"] = Field(
+        "number", description="How integers beyond ±2^53 are sent, which the event API rounds."
+    )
+    signature: SignatureConfig | None = None
+    delivery: DeliveryConfig | None = None
+
+
+class Config(Table):
+    """The gateway's configuration, gateway.toml."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["sources"]})
+
+    server: ServerConfig = Field(default_factory=ServerConfig)
+    admin: AdminConfig = Field(default_factory=AdminConfig)
+    event_api: EventApiConfig = Field(default_factory=EventApiConfig)
+    inbox: InboxConfig = Field(default_factory=InboxConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+    sources: dict[str, SourceConfig] = Field(
+        default_factory=dict,
+        description="The inlets by name, of which there is at least one; the URL of one is /webhooks/<name>.",
+        json_schema_extra={"propertyNames": {"pattern": SOURCE_NAME}, "minProperties": 1},
+    )
+
+    _path: Path = PrivateAttr(default=Path("gateway.toml"))
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Remember which file this was read from."""
+        if context:
+            self._path = context.path.absolute()
+
+    @property
+    def path(self) -> Path:
+        """The file this was read from, as an absolute path."""
+        return self._path
+
+    @property
+    def inbox_path(self) -> Path:
+        """The inbox's file, as an absolute path."""
+        return self.path.parent.absolute() / self.inbox.url.removeprefix("sqlite:")

@@ -1,0 +1,133 @@
+"""Secrets and references: `${NAME}` reads the environment, `file:<path>` a file, and nothing ever shows a secret."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, SupportsIndex
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, ValidationInfo, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+MAX_SECRET_BYTES = 65_536
+SHOWN = "Secret(…)"
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Secret:
+    """A text that only `reveal` gives: shown and serialised as a placeholder, neither copied nor pickled."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return SHOWN
+
+    def __format__(self, _: str) -> str:
+        return SHOWN
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce_ex__(self, _: SupportsIndex) -> NoReturn:
+        raise TypeError("a Secret is neither copied nor pickled")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, __: GetCoreSchemaHandler) -> CoreSchema:
+        shown = core_schema.plain_serializer_function_ser_schema(str)
+        return core_schema.is_instance_schema(cls, serialization=shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a file's references are read against: where the file is, and the environment."""
+
+    path: Path
+    environ: Mapping[str, str]
+
+
+def references(text: str) -> list[str]:
+    """Return the `${NAME}` references in a text, as written."""
+    return [match[0] for match in _REFERENCE.finditer(text)]
+
+
+def expand(value: Any, info: ValidationInfo) -> Any:
+    """Replace every `${NAME}` in a text by the environment variable's value."""
+    if not isinstance(value, str):
+        return value
+    return _REFERENCE.sub(lambda match: _variable(match[1], info), value)
+
+
+def resolve(value: Any, info: ValidationInfo) -> Any:
+    """Read the secret that `value` refers to; a secret written out is refused."""
+    if not isinstance(value, str):
+        return value
+    if match := _REFERENCE.fullmatch(value):
+        text, origin = _variable(match[1], info), f"the environment variable {match[1]}"
+    elif value.startswith("file:"):
+        path = _surroundings(info).path.parent / value.removeprefix("file:")
+        text, origin = _content(path), f"the file {path}"
+    else:
+        raise _fault(
+            "is not a reference, and secrets are not written out here; put it into an environment variable "
+            'and write "${NAME}", or into a file and write "file:/path"'
+        )
+    if not text.strip():
+        raise _fault(f"{origin} is empty; put the secret there")
+    return Secret(text)
+
+
+SecretReference = Annotated[
+    Secret,
+    BeforeValidator(resolve),
+    WithJsonSchema({"type": "string", "pattern": rf"^({_REFERENCE.pattern}|file:.+)$"}),
+]
+"""A secret, written as `${NAME}` or `file:<path>`; a relative path is relative to the configuration file's folder."""
+
+
+def _surroundings(info: ValidationInfo) -> Surroundings:
+    return info.context or Surroundings(Path(), {})
+
+
+def _variable(name: str, info: ValidationInfo) -> str:
+    text = _surroundings(info).environ.get(name)
+    if text is None:
+        raise _fault(f"the environment variable {name} is not set; set it, or name another one")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _fault(f"the environment variable {name} is not UTF-8; set it to text in UTF-8") from None
+    return text
+
+
+def _content(path: Path) -> str:
+    """Return a small file's text without the white space around it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        if len(content) <= MAX_SECRET_BYTES:
+            return content.decode().strip()
+    except FileNotFoundError:
+        raise _fault(f"the file {path} does not exist; create it, or correct the path") from None
+    except OSError as error:
+        raise _fault(f"the file {path} cannot be read ({error.strerror}); let the gateway's user read it") from None
+    except ValueError:
+        raise _fault(f"the file {path} holds no text in UTF-8; put the secret alone into it") from None
+    raise _fault(f"the file {path} has more than {MAX_SECRET_BYTES} bytes; put the secret alone into it")
+
+
+def _fault(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("reference", "{sentence}", {"sentence": sentence})

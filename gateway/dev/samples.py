@@ -1,0 +1,177 @@
+"""Sample webhooks as the providers send them, unsigned: fresh delivery ids and times on every call, the rest constant.
+
+Each file under samples/ holds headers, body and the layout the provider writes it in. `{{name}}` in a text stands for
+a fresh value, `{{name.a}}` and `{{name.b}}` for two of a kind, and `{{seconds-60}}` for a time shifted by seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
+from string import ascii_letters, ascii_uppercase, digits
+from typing import Any
+from urllib.parse import urlencode
+
+_TYPES = {
+    "stripe": (
+        "customer.created",
+        "invoice.paid",
+        "checkout.session.completed",
+        "payment_intent.succeeded",
+        "v1.customer.created",
+    ),
+    "slack": ("message", "app_mention", "command", "block_actions"),
+    "github": ("push", "pull_request"),
+    "shopify": ("orders/create",),
+    "standard-webhooks": ("invoice.paid",),
+    "hmac": ("order.created",),
+}
+_PLACEHOLDER = re.compile(r"\{\{(\w+)(\.\w+)?([+-]\d+)?\}\}")
+_EMPTY = re.compile(r"^( *)(.*)([{\[])([}\]])(,?)$", re.MULTILINE)
+_LOCAL = timezone(timedelta(hours=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A webhook without its signature; names of `headers` are lower case."""
+
+    provider: str
+    type: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def types(provider: str) -> list[str]:
+    """Return the types there are samples of, the default first; none for an unknown provider."""
+    return list(_TYPES.get(provider, ()))
+
+
+def make(provider: str, type: str | None = None, *, now: int, rng: random.Random) -> Sample:  # noqa: A002 - the glossary's word
+    """Return a sample of a type (default: the provider's first) as if sent `now` (unix milliseconds).
+
+    Raises ValueError, naming the types there are, for one there is no sample of.
+    """
+    known = types(provider)
+    if not known:
+        raise ValueError(f"there are no samples for the provider {provider!r}, only for: {', '.join(_TYPES)}")
+    chosen = type or known[0]
+    if chosen not in known:
+        raise ValueError(f"there is no {provider} sample of type {chosen!r}, only of: {', '.join(known)}")
+    path = resources.files("gateway.dev") / "samples" / provider / f"{chosen.replace('/', '.')}.json"
+    document = _Fresh(now, rng).fill(json.loads(path.read_bytes()))
+    return Sample(provider, chosen, tuple(document["headers"].items()), _LAYOUTS[document["layout"]](document["body"]))
+
+
+class _Fresh:
+    """Fills placeholders; the same one has the same value throughout a sample."""
+
+    def __init__(self, now: int, rng: random.Random) -> None:
+        self._now, self._rng = now, rng
+        self._made: dict[str, str] = {}
+
+    def fill(self, value: Any) -> Any:
+        match value:
+            case dict():
+                return {key: self.fill(item) for key, item in value.items()}
+            case list():
+                return [self.fill(item) for item in value]
+            case str():
+                return self._fill_text(value)
+        return value
+
+    def _fill_text(self, text: str) -> Any:
+        whole = _PLACEHOLDER.fullmatch(text)
+        return self._value(whole) if whole else _PLACEHOLDER.sub(lambda match: str(self._value(match)), text)
+
+    def _value(self, match: re.Match[str]) -> Any:
+        name, which, shift = match[1], match[2] or "", int(match[3] or 0)
+        if name in _TIMES:
+            return _TIMES[name](self._now + shift * 1000)
+        if name + which not in self._made:
+            self._made[name + which] = _IDS[name](self._rng)
+        return self._made[name + which]
+
+
+def _letters(rng: random.Random, count: int, alphabet: str = ascii_letters + digits) -> str:
+    return "".join(rng.choices(alphabet, k=count))
+
+
+def _moment(ms: int, zone: timezone = UTC) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, zone) + timedelta(milliseconds=ms % 1000)
+
+
+def _z(ms: int, precision: str) -> str:
+    return _moment(ms).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+_TIMES: dict[str, Callable[[int], int | str]] = {
+    "seconds": lambda ms: ms // 1000,
+    "slack_ts": lambda ms: f"{ms // 1000}.{ms % 1000:03}219",
+    "iso": lambda ms: _z(ms, "seconds"),
+    "iso_ms": lambda ms: _z(ms, "milliseconds"),
+    "iso_us": lambda ms: _z(ms, "microseconds"),
+    "iso_ns": lambda ms: _z(ms, "microseconds").replace("Z", "482Z"),
+    "iso_local": lambda ms: _moment(ms, _LOCAL).isoformat(timespec="seconds"),
+}
+_IDS: dict[str, Callable[[random.Random], str]] = {
+    "stripe_event": lambda rng: f"evt_1{_letters(rng, 23)}",
+    "stripe_thin_event": lambda rng: f"evt_test_65{_letters(rng, 48)}",
+    "slack_event": lambda rng: f"Ev0{_letters(rng, 8, ascii_uppercase + digits)}",
+    "slack_trigger": lambda rng: (
+        f"{_letters(rng, 13, '123456789')}.{_letters(rng, 12, '123456789')}.{rng.randbytes(16).hex()}"
+    ),
+    "guid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+    "message": lambda rng: f"msg_{_letters(rng, 27)}",
+    "acme_event": lambda rng: f"acme_{_letters(rng, 20)}",
+}
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _stripe(value: Any) -> bytes:
+    """Indent by two, with empty containers spread over lines, as Stripe does."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return _EMPTY.sub(_spread, text).encode()
+
+
+def _spread(match: re.Match[str]) -> str:
+    indent, before, opening, closing, comma = match.groups()
+    gap = "\n" if opening == "{" else "\n\n"
+    return f"{indent}{before}{opening}{gap}{indent}{closing}{comma}"
+
+
+def _slack(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).replace("/", r"\/").encode()
+
+
+def _rails(value: Any) -> bytes:
+    text = _compact(value).decode()
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text.encode()
+
+
+def _form(value: dict[str, str]) -> bytes:
+    return urlencode(value).encode()
+
+
+def _form_payload(value: Any) -> bytes:
+    return _form({"payload": _slack(value).decode()})
+
+
+_LAYOUTS: dict[str, Callable[[Any], bytes]] = {
+    "compact": _compact,
+    "stripe": _stripe,
+    "slack": _slack,
+    "rails": _rails,
+    "form": _form,
+    "form_payload": _form_payload,
+}

@@ -1,0 +1,31 @@
+"""Every engine behind one fixture, at a time that the test tells."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.inbox.contract import Inbox
+from tests.inbox.engines import DAY, ENGINES
+
+Open = Callable[[], Awaitable[Inbox]]
+
+
+@pytest.fixture(params=sorted(ENGINES))
+async def open_inbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+    """Open the inbox of this test, again after a close, with a dedupe window of seven days."""
+    opened: list[Inbox] = []
+
+    async def open_one() -> Inbox:
+        opened.append(await ENGINES[request.param](tmp_path, 7 * DAY))
+        return opened[-1]
+
+    yield open_one
+    for inbox in opened:
+        await inbox.close()
+
+
+@pytest.fixture
+async def inbox(open_inbox: Open) -> Inbox:
+    """Open an empty inbox with a dedupe window of seven days."""
+    return await open_inbox()

@@ -1,0 +1,110 @@
+"""A disk that remembers what was synced: it can fail from a chosen sync on, and be looked at after a power cut."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import apsw
+
+Write = tuple[int, bytes | None]  # offset and data; data None: truncate to offset
+
+
+class Disk:
+    """Per file, the bytes that survive a power cut and the writes that may not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._synced: dict[str, bytearray] = {}
+        self._pending: dict[str, list[Write]] = {}
+        self._syncs_left: int | None = None
+
+    def fail_after(self, syncs: int | None) -> None:
+        """Let so many more syncs succeed and all later ones fail; None mends the disk."""
+        self._syncs_left = syncs
+
+    def write(self, path: str, write: Write) -> None:
+        """Note a write that no sync has covered yet."""
+        with self._lock:
+            self._pending.setdefault(path, []).append(write)
+
+    def sync(self, path: str) -> None:
+        """Make the writes of one file durable, or raise as the kernel does when it could not."""
+        with self._lock:
+            if self._syncs_left is not None:
+                if self._syncs_left == 0:
+                    raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+                self._syncs_left -= 1
+            for write in self._pending.pop(path, []):
+                _apply(self._synced.setdefault(path, bytearray()), write)
+
+    def delete(self, path: str) -> None:
+        """Forget a file."""
+        with self._lock:
+            self._synced.pop(path, None)
+            self._pending.pop(path, None)
+
+    def after_power_cut(self, directory: Path, luck: Random | None = None) -> None:
+        """Write what survives into `directory`: what was synced and, with luck, some of what was not."""
+        directory.mkdir()
+        with self._lock:
+            for path, synced in self._synced.items():
+                kept = bytearray(synced)
+                for write in self._pending.get(path, []):
+                    if luck and luck.random() < 1 / 2:
+                        _apply(kept, write)
+                (directory / Path(path).name).write_bytes(kept)
+
+
+def _apply(kept: bytearray, write: Write) -> None:
+    offset, data = write
+    if data is None:
+        del kept[offset:]
+        return
+    kept.extend(bytes(max(0, offset - len(kept))))
+    kept[offset : offset + len(data)] = data
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, disk: Disk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        self._disk = disk
+        self._path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+        super().__init__("unix", name, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        super().xWrite(data, offset)
+        self._disk.write(self._path, (offset, bytes(data)))
+
+    def xTruncate(self, newsize: int) -> None:
+        super().xTruncate(newsize)
+        self._disk.write(self._path, (newsize, None))
+
+    def xSync(self, flags: int) -> None:
+        self._disk.sync(self._path)
+
+
+class _VFS(apsw.VFS):
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        super().__init__("remembering", base="unix", makedefault=True)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        return _File(self._disk, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:
+        super().xDelete(filename, syncdir)
+        self._disk.delete(filename)
+
+
+@contextmanager
+def remembered() -> Iterator[Disk]:
+    """Put every SQLite file opened inside on one Disk."""
+    before = apsw.vfs_names()[0]
+    disk = Disk()
+    vfs = _VFS(disk)
+    try:
+        yield disk
+    finally:
+        apsw.set_default_vfs(before)
+        vfs.unregister()

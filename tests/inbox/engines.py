@@ -1,0 +1,17 @@
+"""The engines that the contract suite runs against: a name, and how to open one that keeps its data in a place."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from gateway.inbox.contract import Inbox
+from gateway.inbox.sqlite import SqliteInbox
+
+DAY = 86_400_000
+
+
+async def open_sqlite(place: Path, dedupe_window_ms: int) -> Inbox:
+    """Open a SQLite inbox; the same place holds the same entries again."""
+    return SqliteInbox.open(place / "inbox.db", dedupe_window_ms=dedupe_window_ms)
+
+
+ENGINES: dict[str, Callable[[Path, int], Awaitable[Inbox]]] = {"sqlite": open_sqlite}

@@ -1,0 +1,153 @@
+"""Durable puts, receipts and the dedupe window, on every engine."""
+
+import asyncio
+import gzip
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.inbox.contract import Inbox
+from gateway.model import Delivery, Query, State
+from tests.inbox.conftest import Open
+from tests.inbox.engines import DAY
+from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
+
+
+async def test_a_receipt_names_a_new_entry(inbox: Inbox) -> None:
+    """A first put gives a key of its own and the time it was first seen."""
+    first, second = await inbox.put([delivery("evt_1"), delivery("evt_2")], NOW)
+    assert (first.duplicate, first.first_seen_at) == (False, NOW)
+    assert second.key > first.key
+
+
+async def test_nothing_put_is_nothing_kept(inbox: Inbox) -> None:
+    """A put of no deliveries gives no receipts."""
+    assert await inbox.put([], NOW) == []
+
+
+async def test_what_was_put_is_there_after_reopening(open_inbox: Open) -> None:
+    """Entries and their states outlive the process that put them."""
+    inbox = await open_inbox()
+    keys = await keep(inbox, "evt_1", "evt_2")
+    [taken] = await inbox.lease(1, LEASE, NOW)
+    await inbox.close()
+    again = await open_inbox()
+    histories = [await again.get(key) for key in keys]
+    assert [history.entry.delivery for history in histories if history] == [delivery("evt_1"), delivery("evt_2")]
+    assert [history.entry.state for history in histories if history] == [State.LEASED, State.PENDING]
+    assert await again.lease(1, LEASE, NOW + LEASE + 1) != [taken]
+
+
+async def test_a_resend_is_absorbed_and_counted(inbox: Inbox) -> None:
+    """The same id again stores nothing, names the first entry, and is counted with its time."""
+    [first] = await inbox.put([delivery("evt_1")], NOW)
+    [again] = await inbox.put([delivery("evt_1", body=b"another body")], NOW + 5)
+    assert (again.key, again.duplicate, again.first_seen_at) == (first.key, True, NOW)
+    history = await inbox.get(first.key)
+    assert history
+    assert (history.duplicates, history.last_duplicate_at) == (1, NOW + 5)
+    assert history.entry.delivery == delivery("evt_1")
+    assert len(await inbox.lease(10, LEASE, NOW + 5)) == 1
+
+
+async def test_equal_deliveries_in_one_put(inbox: Inbox) -> None:
+    """Of two equal deliveries in one call the second is the duplicate."""
+    first, second = await inbox.put([delivery("evt_1"), delivery("evt_1")], NOW)
+    assert (first.duplicate, second.duplicate, second.key) == (False, True, first.key)
+
+
+async def test_a_hundred_concurrent_resends(inbox: Inbox) -> None:
+    """The same delivery a hundred times at once makes one entry and ninety-nine duplicates of it."""
+    answers = await asyncio.gather(*(inbox.put([delivery("evt_1")], NOW) for _ in range(100)))
+    receipts = [receipt for answer in answers for receipt in answer]
+    assert sum(not receipt.duplicate for receipt in receipts) == 1
+    assert len({receipt.key for receipt in receipts}) == 1
+    assert (await inbox.counts()).duplicates == {"acme": 99}
+
+
+async def test_an_id_belongs_to_its_source(inbox: Inbox) -> None:
+    """The same id from another source is another delivery."""
+    receipts = await inbox.put([delivery("evt_1"), delivery("evt_1", source="other")], NOW)
+    assert [receipt.duplicate for receipt in receipts] == [False, False]
+
+
+@pytest.mark.parametrize("state", [State.FORWARDED, State.SKIPPED, State.DEAD])
+async def test_a_settled_entry_still_absorbs(inbox: Inbox, state: State) -> None:
+    """A re-send after the entry was settled changes nothing."""
+    [key] = await keep(inbox, "evt_1")
+    await settle_all(inbox, state)
+    [again] = await inbox.put([delivery("evt_1")], NOW + DAY)
+    assert (again.duplicate, again.key) == (True, key)
+    history = await inbox.get(key)
+    assert history
+    assert history.entry.state is state
+
+
+async def test_the_window_ends(inbox: Inbox) -> None:
+    """An id is absorbed up to the window's last millisecond and is a new delivery after it."""
+    [key] = await keep(inbox, "evt_1")
+    [last] = await inbox.put([delivery("evt_1")], NOW + 7 * DAY)
+    [new] = await inbox.put([delivery("evt_1")], NOW + 7 * DAY + 1)
+    assert (last.duplicate, last.key) == (True, key)
+    assert (new.duplicate, new.first_seen_at) == (False, NOW + 7 * DAY + 1)
+    assert new.key != key
+    [absorbed] = await inbox.put([delivery("evt_1")], NOW + 8 * DAY)
+    assert (absorbed.duplicate, absorbed.key) == (True, new.key)
+    assert [found.entry.key for found in await inbox.search(Query(id="evt_1"))] == [new.key, key]
+
+
+NAMES = st.text(min_size=1, max_size=40)
+BODIES = st.binary(max_size=300)
+HEADERS = st.dictionaries(NAMES, st.text(max_size=40), max_size=4)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> Delivery:
+    """Draw a delivery with any text and bytes, its content equal to the body, compressed in it, or unrelated."""
+    body, headers = draw(BODIES), draw(HEADERS)
+    fields: dict[str, Any] = {"body": body, "content": body}
+    match draw(st.sampled_from(["plain", "gzip", "unrelated"])):
+        case "gzip":
+            fields = {"body": gzip.compress(body), "content": body}
+            headers["content-encoding"] = draw(st.sampled_from(["gzip", "GZIP ", "x-gzip"]))
+        case "unrelated":
+            fields["content"] = draw(BODIES)
+    return delivery(
+        draw(NAMES),
+        source=draw(NAMES),
+        provider=draw(NAMES),
+        type=draw(st.text(max_size=20)),
+        time=draw(st.none() | st.integers(0, 2**52)),
+        version=draw(st.none() | st.text(max_size=10)),
+        headers=headers,
+        query=draw(st.text(max_size=20)),
+        secret=draw(st.none() | st.integers(0, 9)),
+        traceparent=draw(st.sampled_from(["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "no-trace"])),
+        **fields,
+    )
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kept=deliveries())
+async def test_every_delivery_comes_back_as_it_was(inbox: Inbox, kept: Delivery) -> None:
+    """Whatever text and bytes a delivery holds, lease and get return it unchanged."""
+    [receipt] = await inbox.put([kept], NOW)
+    history = await inbox.get(receipt.key)
+    assert history
+    leased = [lease.entry.delivery for lease in await inbox.lease(100, LEASE, NOW)]
+    if not receipt.duplicate:
+        assert history.entry.delivery == kept
+        assert leased == [kept]
+
+
+async def test_a_compressed_body_survives_reopening(open_inbox: Open) -> None:
+    """A delivery whose content is not its body is the same after reopening."""
+    inbox = await open_inbox()
+    content = b"0123456789" * 10_000
+    sent = delivery(body=gzip.compress(content), content=content, headers={"content-encoding": "gzip"})
+    await inbox.put([sent], NOW)
+    await inbox.close()
+    [lease] = await (await open_inbox()).lease(1, LEASE, NOW)
+    assert lease.entry.delivery == sent

@@ -1,0 +1,191 @@
+"""Random lives of an inbox against a model of a few lines, on every engine."""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from gateway.errors import LeaseLost
+from gateway.model import Lease, Query, ReplayMode, Settlement, State
+from tests.inbox.engines import ENGINES
+from tests.inbox.samples import NOW, answered, delivery, frozen
+
+WINDOW = 400
+DURATION = 30
+UNFINISHED = {State.PENDING, State.LEASED}
+
+
+@dataclass
+class Known:
+    """What the model knows of one entry."""
+
+    name: str
+    received_at: int
+    due_at: int
+    state: State = State.PENDING
+    lease: Lease | None = None
+    batch: tuple[str, int] | None = None
+    generation: int = 0
+    body_kept: bool = True
+
+    def is_free(self, now: int) -> bool:
+        """Tell whether a forwarder may lease the entry now."""
+        expired = self.lease is not None and self.lease.until < now
+        return self.state in UNFINISHED and self.due_at <= now and (self.state is State.PENDING or expired)
+
+
+@dataclass
+class Model:
+    """What the contract says of an inbox, slowly and plainly."""
+
+    entries: dict[int, Known] = field(default_factory=dict)
+    ids: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def due(self, limit: int, now: int) -> list[int]:
+        """Return the keys that a lease gives now, in order."""
+        members: dict[str, list[int]] = {}
+        for key, known in self.entries.items():
+            if known.batch:
+                members.setdefault(known.batch[0], []).append(key)
+        whole = {batch for batch, keys in members.items() if all(self.entries[key].is_free(now) for key in keys)}
+        oldest_first = sorted(self.entries, key=lambda key: (self.entries[key].due_at, key))
+        free = [key for key in oldest_first if self.entries[key].is_free(now)]
+        free = [key for key in free if not (batch := self.entries[key].batch) or batch[0] in whole]
+        if free and (batch := self.entries[free[0]].batch):
+            return sorted(members[batch[0]], key=lambda key: self.entries[key].batch or ("", 0))
+        return [key for key in free if not self.entries[key].batch][:limit]
+
+
+class RandomLife(RuleBasedStateMachine):
+    """Put, lease, settle, replay, prune and let time pass, and compare with the model after each step."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__()
+        self.place = tempfile.TemporaryDirectory()
+        self.loop = asyncio.Runner()
+        self.inbox = self.loop.run(ENGINES[engine](Path(self.place.name), WINDOW))
+        self.now = NOW
+        self.model = Model()
+        self.held: list[list[Lease]] = []
+        self.batches = 0
+
+    def teardown(self) -> None:
+        """Close the inbox and remove its place."""
+        self.loop.run(self.inbox.close())
+        self.loop.close()
+        self.place.cleanup()
+
+    @rule(milliseconds=st.sampled_from([1, 10, DURATION, DURATION + 1, WINDOW]))
+    def advance(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self.now += milliseconds
+
+    @rule(names=st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4))
+    def put(self, names: list[str]) -> None:
+        """Put deliveries; those known within the window are duplicates."""
+        sent = [delivery(name, received_at=self.now) for name in names]
+        for name, receipt in zip(names, self.loop.run(self.inbox.put(sent, self.now)), strict=True):
+            key, first_seen = self.model.ids.get(name, (0, -1))
+            if first_seen >= self.now - WINDOW:
+                assert (receipt.duplicate, receipt.key, receipt.first_seen_at) == (True, key, first_seen)
+            else:
+                assert (receipt.duplicate, receipt.first_seen_at) == (False, self.now)
+                assert receipt.key > max(self.model.entries, default=0)
+                self.model.ids[name] = (receipt.key, self.now)
+                self.model.entries[receipt.key] = Known(name, self.now, self.now)
+
+    @rule(limit=st.integers(1, 4))
+    def lease(self, limit: int) -> None:
+        """Lease what the model says is due, in its order."""
+        expected = self.model.due(limit, self.now)
+        leases = self.loop.run(self.inbox.lease(limit, DURATION, self.now))
+        assert [lease.entry.key for lease in leases] == expected
+        for lease in leases:
+            known = self.model.entries[lease.entry.key]
+            share = lease.entry.frozen
+            assert known.batch == (share and (share.batch, share.position))
+            assert (lease.entry.generation, lease.entry.delivery.body) == (
+                known.generation,
+                delivery(known.name).body,
+            )
+            known.state, known.lease = State.LEASED, lease
+        if leases:
+            self.held.append(leases)
+
+    @rule(
+        data=st.data(), outcome=st.sampled_from(["forwarded", "skipped", "dead", "retry", "freeze"]), wait=st.just(20)
+    )
+    def settle(self, data: st.DataObject, outcome: str, wait: int) -> None:
+        """Settle the leases of one call, held or lost."""
+        if not self.held:
+            return
+        leases = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
+        self.batches += 1
+        batch = f"b{self.batches}"
+        settlements = [
+            (lease, settlement(lease, outcome, batch, position, self.now + wait))
+            for position, lease in enumerate(leases)
+        ]
+        answers = self.loop.run(self.inbox.settle(settlements, self.now))
+        for (lease, given), answer in zip(settlements, answers, strict=True):
+            known = self.model.entries.get(lease.entry.key)
+            if known is None or known.lease is not lease:
+                assert isinstance(answer, LeaseLost)
+                continue
+            assert answer is None
+            known.state, known.lease = given.state, None
+            known.due_at = known.due_at if given.due_at is None else given.due_at
+            known.batch = (given.frozen.batch, given.frozen.position) if given.frozen else None
+
+    @rule(state=st.sampled_from([State.FORWARDED, State.SKIPPED, State.DEAD]), mode=st.sampled_from(ReplayMode))
+    def replay(self, state: State, mode: ReplayMode) -> None:
+        """Replay what is settled in one way and still has its body."""
+        chosen = [known for known in self.model.entries.values() if known.state is state and known.body_kept]
+        assert self.loop.run(self.inbox.replay(Query(state=state, limit=999), mode, self.now)) == len(chosen)
+        for known in chosen:
+            known.state, known.due_at = State.PENDING, self.now
+            known.generation += mode is ReplayMode.RERUN
+
+    @rule(bodies_age=st.sampled_from([0, 50, WINDOW]), ids_age=st.sampled_from([50, WINDOW]))
+    def prune(self, bodies_age: int, ids_age: int) -> None:
+        """Take retention to its end."""
+        bodies_before, ids_before = self.now - bodies_age, self.now - ids_age
+        while self.loop.run(self.inbox.prune(bodies_before, ids_before, limit=2)):
+            pass
+        self.model.ids = {name: claim for name, claim in self.model.ids.items() if claim[1] >= ids_before}
+        for key, known in list(self.model.entries.items()):
+            if known.state in UNFINISHED:
+                continue
+            known.body_kept = known.body_kept and known.received_at >= bodies_before
+            if not known.body_kept and known.received_at < ids_before:
+                del self.model.entries[key]
+
+    @invariant()
+    def everything_is_as_the_model_says(self) -> None:
+        """Entry by entry, the inbox and the model agree."""
+        histories = self.loop.run(self.inbox.search(Query(limit=999)))
+        seen = {history.entry.key: (history.entry.state, history.body_kept) for history in histories}
+        assert seen == {key: (known.state, known.body_kept) for key, known in self.model.entries.items()}
+
+
+def settlement(lease: Lease, outcome: str, batch: str, position: int, due_at: int) -> Settlement:
+    """Make the settlement that an outcome means."""
+    match outcome:
+        case "retry":
+            return answered(lease, state=State.PENDING, due_at=due_at)
+        case "freeze":
+            return frozen(lease, batch, position, due_at)
+    return answered(lease, state=State(outcome))
+
+
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_random_lives_follow_the_model(engine: str) -> None:
+    """Whatever happens in whatever order, receipts, leases, states and retention are as the contract says."""
+    run_state_machine_as_test(
+        lambda: RandomLife(engine), settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+    )

@@ -55,7 +55,7 @@ def test_tampered_body(provider: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_wrong_secret(provider: str) -> None:
     """A request signed with another secret does not verify, and the message does not tell the configured one."""
-    other = "whsec_" + "A" * 32 if provider in {"stripe", "standard-webhooks"} else "another secret altogether"
+    other = "whsec_" + "B" * 32 if provider in {"stripe", "standard-webhooks"} else "another secret altogether"
     with pytest.raises(errors.SignatureMismatch) as caught:
         verify(signed(provider, BODIES[provider], secret=other), source(provider), NOW)
     assert SECRETS[provider] not in str(caught.value)
@@ -64,7 +64,7 @@ def test_wrong_secret(provider: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_rotation(provider: str) -> None:
     """While a secret is rotated either one verifies, and the delivery says which did."""
-    other = "whsec_" + "A" * 32 if provider in {"stripe", "standard-webhooks"} else "another secret altogether"
+    other = "whsec_" + "B" * 32 if provider in {"stripe", "standard-webhooks"} else "another secret altogether"
     both = (other, SECRETS[provider])
     assert accept(signed(provider, BODIES[provider]), provider, secrets=both).secret == 1
 
@@ -101,7 +101,9 @@ def test_window(provider: str, offset: int, error: type[errors.RequestRejected] 
         verify(received, source(provider), NOW)
 
 
-@pytest.mark.parametrize("provider", [name for name in PROVIDERS if name not in {"stripe", "standard-webhooks"}])
+@pytest.mark.parametrize(
+    "provider", [name for name in PROVIDERS if name not in {"stripe", "slack", "standard-webhooks"}]
+)
 def test_body_that_is_not_utf8(provider: str) -> None:
     """A signed body that cannot be the provider's is refused as malformed."""
     body = b'{"id": "\xff"}'

@@ -6,7 +6,6 @@ read a body, multipart forms alone are left out.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -82,7 +81,8 @@ def _read_document(text: str, received_at: int) -> InboundEvent:
 
 def _read_array(text: str, at: int, received_at: int) -> Iterator[InboundEvent]:
     """Read the elements that follow a `[`; an array cut off between two elements ends like a whole one."""
-    for count in itertools.count():
+    count = 0
+    while True:
         at = skip_space(text, at)
         char = text[at : at + 1]
         if char in ("", "]", "}"):
@@ -93,6 +93,7 @@ def _read_array(text: str, at: int, received_at: int) -> Iterator[InboundEvent]:
             raise RefusedError("expected comma after array element")
         event, at = _read_element(text, skip_space(text, at + 1) if count else at, received_at)
         yield event
+        count += 1
 
 
 def _read_element(text: str, at: int, received_at: int) -> tuple[InboundEvent, int]:

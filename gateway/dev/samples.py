@@ -1,7 +1,7 @@
 """Sample webhooks as the providers send them, unsigned: fresh delivery ids and times on every call, the rest constant.
 
 Each file under samples/ holds headers, body and the layout the provider writes it in. `{{name}}` in a text stands for
-a fresh value, `{{name.a}}` and `{{name.b}}` for two of a kind, and `{{seconds-60}}` for a time shifted by seconds.
+a fresh value and `{{name-60}}`, where it is a time, for one shifted by seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TYPES = {
     "standard-webhooks": ("invoice.paid",),
     "hmac": ("order.created",),
 }
-_PLACEHOLDER = re.compile(r"\{\{(\w+)(\.\w+)?([+-]\d+)?\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(\w+)([+-]\d+)?\}\}")
 _EMPTY = re.compile(r"^( *)(.*)([{\[])([}\]])(,?)$", re.MULTILINE)
 _LOCAL = timezone(timedelta(hours=1))
 
@@ -64,38 +64,26 @@ def make(provider: str, type: str | None = None, *, now: int, rng: random.Random
     if chosen not in known:
         raise ValueError(f"there is no {provider} sample of type {chosen!r}, only of: {', '.join(known)}")
     path = resources.files("gateway.dev") / "samples" / provider / f"{chosen.replace('/', '.')}.json"
-    document = _Fresh(now, rng).fill(json.loads(path.read_bytes()))
+    document = _fill(json.loads(path.read_bytes()), now, rng)
     return Sample(provider, chosen, tuple(document["headers"].items()), _LAYOUTS[document["layout"]](document["body"]))
 
 
-class _Fresh:
-    """Fills placeholders; the same one has the same value throughout a sample."""
+def _fill(value: Any, now: int, rng: random.Random) -> Any:
+    """Return the value with its placeholders replaced; a text that is nothing else may become a number."""
 
-    def __init__(self, now: int, rng: random.Random) -> None:
-        self._now, self._rng = now, rng
-        self._made: dict[str, str] = {}
+    def fresh(match: re.Match[str]) -> Any:
+        name, shift = match[1], int(match[2] or 0)
+        return _TIMES[name](now + shift * 1000) if name in _TIMES else _IDS[name](rng)
 
-    def fill(self, value: Any) -> Any:
-        match value:
-            case dict():
-                return {key: self.fill(item) for key, item in value.items()}
-            case list():
-                return [self.fill(item) for item in value]
-            case str():
-                return self._fill_text(value)
-        return value
-
-    def _fill_text(self, text: str) -> Any:
-        whole = _PLACEHOLDER.fullmatch(text)
-        return self._value(whole) if whole else _PLACEHOLDER.sub(lambda match: str(self._value(match)), text)
-
-    def _value(self, match: re.Match[str]) -> Any:
-        name, which, shift = match[1], match[2] or "", int(match[3] or 0)
-        if name in _TIMES:
-            return _TIMES[name](self._now + shift * 1000)
-        if name + which not in self._made:
-            self._made[name + which] = _IDS[name](self._rng)
-        return self._made[name + which]
+    match value:
+        case dict():
+            return {key: _fill(item, now, rng) for key, item in value.items()}
+        case list():
+            return [_fill(item, now, rng) for item in value]
+        case str():
+            whole = _PLACEHOLDER.fullmatch(value)
+            return fresh(whole) if whole else value
+    return value
 
 
 def _letters(rng: random.Random, count: int, alphabet: str = ascii_letters + digits) -> str:
@@ -144,7 +132,7 @@ def _stripe(value: Any) -> bytes:
 
 def _spread(match: re.Match[str]) -> str:
     indent, before, opening, closing, comma = match.groups()
-    gap = "\n" if opening == "{" else "\n\n"
+    gap = "\n\n" if opening == "{" else "\n\n"
     return f"{indent}{before}{opening}{gap}{indent}{closing}{comma}"
 
 

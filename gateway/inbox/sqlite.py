@@ -67,9 +67,10 @@ class SqliteInbox:
 
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        if self._serving and self._serving.writer.waiting >= self._max_waiting:
-            raise InboxUnavailable(f"{self._max_waiting} operations wait for the inbox already; its disk is too slow")
-        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, self._dedupe_window_ms))
+        window_ms = self._dedupe_window_ms
+        return await self._write(
+            lambda db: sqlite_writes.put(db, deliveries, now, window_ms), max_waiting=self._max_waiting
+        )
 
     async def lease(self, limit: int, duration_ms: int, now: int) -> list[Lease]:
         """Lease due entries, oldest first, or one frozen batch."""
@@ -114,10 +115,10 @@ class SqliteInbox:
             self._serving.writer.stop_accepting()
         await asyncio.to_thread(self._release)
 
-    async def _write(self, operation: Callable[[apsw.Connection], T]) -> T:
+    async def _write(self, operation: Callable[[apsw.Connection], T], *, max_waiting: int | None = None) -> T:
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
-        return await self._serving.writer.run(operation)
+        return await self._serving.writer.run(operation, max_waiting=max_waiting)
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""

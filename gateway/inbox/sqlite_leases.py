@@ -16,7 +16,7 @@ SELECT due_at, key FROM entries
 UNION ALL
 SELECT due_at, key FROM entries
   WHERE state = 'leased' AND batch IS NULL AND due_at <= :now AND leased_until < :now
-ORDER BY due_at, key LIMIT :limit
+ORDER BY key, due_at LIMIT :limit
 """
 
 # The oldest frozen batch of which no member waits for its time or is leased by another.

@@ -50,20 +50,18 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="inbox-writer", daemon=True)
         self._thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """How many operations wait for the thread."""
-        return self._queue.qsize()
-
-    async def run(self, operation: Callable[[apsw.Connection], T]) -> T:
+    async def run(self, operation: Callable[[apsw.Connection], T], *, max_waiting: int | None = None) -> T:
         """Run `operation` in the next transaction and return its result when it is durable.
 
-        A waiter that is cancelled leaves the operation in its group. Raises InboxUnavailable.
+        A waiter that is cancelled leaves the operation in its group. Raises InboxUnavailable, at once when
+        `max_waiting` operations are waiting already.
         """
         if self.failure:
             raise InboxUnavailable(str(self.failure))
         if not self._accepting:
             raise InboxUnavailable("the inbox is closed; this process is about to end")
+        if max_waiting is not None and self._queue.qsize() >= max_waiting:
+            raise InboxUnavailable(f"{max_waiting} operations wait for the inbox already; its disk is too slow")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put(_Waiting(operation, future))
         return await future

@@ -1,5 +1,7 @@
 """A disk that remembers what was synced: it can fail from a chosen sync on, and be looked at after a power cut."""
 
+# ruff: noqa: N802, ARG002, FBT001 - the methods of a VFS are SQLite's, in name and in arguments
+
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

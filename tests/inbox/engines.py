@@ -1,7 +1,8 @@
 """The engines that the contract suite runs against: a name, and how to open one that keeps its data in a place."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from gateway.inbox.contract import Inbox
 from gateway.inbox.sqlite import SqliteInbox
@@ -14,4 +15,4 @@ async def open_sqlite(place: Path, dedupe_window_ms: int) -> Inbox:
     return SqliteInbox.open(place / "inbox.db", dedupe_window_ms=dedupe_window_ms)
 
 
-ENGINES: dict[str, Callable[[Path, int], Awaitable[Inbox]]] = {"sqlite": open_sqlite}
+ENGINES: dict[str, Callable[[Path, int], Coroutine[Any, Any, Inbox]]] = {"sqlite": open_sqlite}

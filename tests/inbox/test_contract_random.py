@@ -64,11 +64,13 @@ class Model:
 class RandomLife(RuleBasedStateMachine):
     """Put, lease, settle, replay, prune and let time pass, and compare with the model after each step."""
 
-    def __init__(self, engine: str) -> None:
+    engine: str
+
+    def __init__(self) -> None:
         super().__init__()
         self.place = tempfile.TemporaryDirectory()
         self.loop = asyncio.Runner()
-        self.inbox = self.loop.run(ENGINES[engine](Path(self.place.name), WINDOW))
+        self.inbox = self.loop.run(ENGINES[self.engine](Path(self.place.name), WINDOW))
         self.now = NOW
         self.model = Model()
         self.held: list[list[Lease]] = []
@@ -186,6 +188,9 @@ def settlement(lease: Lease, outcome: str, batch: str, position: int, due_at: in
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_random_lives_follow_the_model(engine: str) -> None:
     """Whatever happens in whatever order, receipts, leases, states and retention are as the contract says."""
-    run_state_machine_as_test(
-        lambda: RandomLife(engine), settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
-    )
+
+    class Life(RandomLife):
+        """The random life of this engine."""
+
+    Life.engine = engine
+    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))

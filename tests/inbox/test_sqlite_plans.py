@@ -1,0 +1,128 @@
+"""The statements of a SQLite inbox stay cheap however large it grows: none scans a table or sorts rows."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_search import matching
+from gateway.model import Query, ReplayMode, State
+from tests.inbox.samples import LEASE, NOW, answered, delivery, keep
+
+
+class Plans:
+    """The plans of the statements that a connection ran."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, object]] = []
+
+    def note(self, _cursor: apsw.Cursor, statement: str, values: object) -> bool:
+        """Note a statement that runs."""
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+            self.statements.append((statement, values))
+        return True
+
+    def explain(self, path: Path) -> list[str]:
+        """Return one line for each step of every plan."""
+        connection = apsw.Connection(str(path))
+        lines = []
+        for statement, values in dict(self.statements).items():
+            rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]  # as they were bound
+            lines += [str(row[3]) for row in rows]
+        connection.close()
+        return lines
+
+
+@pytest.fixture
+def plans() -> Plans:
+    """Start without plans."""
+    return Plans()
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path, plans: Plans) -> AsyncIterator[SqliteInbox]:
+    """Open an inbox whose statements are noted."""
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000)
+    await inbox._write(lambda db: db.set_exec_trace(plans.note))
+    await inbox._reader.run(lambda db: db.set_exec_trace(plans.note))
+    yield inbox
+    await inbox.close()
+
+
+def costly(lines: list[str]) -> list[str]:
+    """Return the steps that read a whole table or index, or sort."""
+    return [line for line in lines if line.startswith("SCAN") or "TEMP B-TREE" in line]
+
+
+async def test_the_way_of_every_delivery_is_by_index(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
+    """Put, lease, settle and get look up what they need, also with a frozen batch and with expired leases."""
+    [key] = await keep(inbox, "evt_1")
+    await keep(inbox, "evt_1")
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease))], NOW)
+    await inbox.get(key)
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert costly(lines) == []
+    for index in ("entries_due", "entries_leased", "entries_frozen", "entries_batch"):
+        assert any(index in line for line in lines), index
+
+
+async def test_retention_is_by_index(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
+    """A prune looks up what is old, and so does a replay by id."""
+    await keep(inbox, "evt_1")
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease))], NOW)
+    plans.statements.clear()
+    await inbox.prune(NOW + 1, NOW + 1)
+    assert costly(plans.explain(tmp_path / "inbox.db")) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (Query(source="acme"), "entries_source"),
+        (Query(source="acme", state=State.FORWARDED), "entries_source"),
+        (Query(source="acme", since=1, until=2), "entries_source"),
+        (Query(state=State.DEAD), "entries_dead"),
+        (Query(since=1, until=2), "entries_received"),
+        (Query(), "entries_received"),
+        (Query(type="order.created"), "entries_received"),
+    ],
+)
+async def test_a_search_reads_in_the_order_it_returns(
+    tmp_path: Path, inbox: SqliteInbox, plans: Plans, query: Query, index: str
+) -> None:
+    """A search walks an index from the newest on and stops at its limit, without sorting."""
+    await inbox.search(query)
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert any(index in line for line in lines)
+    assert not any("TEMP B-TREE" in line for line in lines)
+
+
+@pytest.mark.parametrize("fields", [{}, {"source": "acme"}, {"state": State.DEAD}, {"since": 1, "until": 2}])
+async def test_an_id_is_looked_up(tmp_path: Path, inbox: SqliteInbox, plans: Plans, fields: dict[str, object]) -> None:
+    """A search or replay by id looks up the few entries it can mean, whatever else is given."""
+    query = Query(id="evt_1", **fields)  # type: ignore[arg-type]  # columns of the table
+    await inbox.search(query)
+    await inbox.replay(query, ReplayMode.RESEND, NOW)
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert [line for line in lines if line.startswith("SCAN")] == []
+    assert "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)" in lines
+
+
+async def test_counts_read_narrow_indexes(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
+    """Counting reads two indexes from end to end and never a table."""
+    await inbox.counts()
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert lines == ["SCAN entries USING COVERING INDEX entries_source", "SCAN dedupe USING COVERING INDEX dedupe_hits"]
+
+
+def test_conditions_bind_their_values() -> None:
+    """No value of a query becomes part of the SQL."""
+    value = "'; DROP TABLE entries; --"
+    conditions, values = matching(Query(id=value, source=value, type=value, since=5, until=6))
+    assert value not in conditions
+    assert values == [value] * 6 + [5, 6]
+    assert delivery(value).id == value

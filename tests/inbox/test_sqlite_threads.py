@@ -1,0 +1,188 @@
+"""How operations share commits, what a waiter's end means for the others, and what a close still does."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from gateway.errors import InboxUnavailable
+from gateway.inbox import sqlite_search, sqlite_writer
+from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_connection import open_reader
+from gateway.inbox.sqlite_reader import Reader
+from gateway.model import Query
+from tests.inbox.samples import LEASE, NOW, delivery, keep
+
+
+class Hold:
+    """Keeps the writer thread busy until it is let go, so that what follows shares one commit."""
+
+    def __init__(self, inbox: SqliteInbox) -> None:
+        self._started = threading.Event()
+        self._let_go = threading.Event()
+        self._task = asyncio.ensure_future(inbox._write(self._wait))
+
+    def _wait(self, _connection: apsw.Connection) -> None:
+        self._started.set()
+        self._let_go.wait(10)
+
+    async def taken(self) -> None:
+        """Wait until the thread is held."""
+        assert await asyncio.to_thread(self._started.wait, 10)
+
+    async def release(self) -> None:
+        """Let the thread go on."""
+        self._let_go.set()
+        await self._task
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
+    """Open a SQLite inbox with room for three waiting operations."""
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000, max_waiting=3)
+    yield inbox
+    await inbox.close()
+
+
+@pytest.fixture
+async def hold(inbox: SqliteInbox) -> Hold:
+    """Hold the writer thread."""
+    hold = Hold(inbox)
+    await hold.taken()
+    return hold
+
+
+async def started(inbox: SqliteInbox, *names: str) -> list[asyncio.Task[list[int]]]:
+    """Start one put per name and let each get into the queue."""
+    tasks = [asyncio.create_task(keep(inbox, name)) for name in names]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def names(inbox: SqliteInbox) -> list[str]:
+    """Return the delivery ids in the inbox, oldest first."""
+    return [history.entry.delivery.id for history in await inbox.search(Query())][::-1]
+
+
+async def test_waiting_operations_share_a_commit(inbox: SqliteInbox, hold: Hold) -> None:
+    """Puts that wait together are committed together, equal ones as one entry and its duplicates."""
+    statements: list[str] = []
+
+    def note(_cursor: apsw.Cursor, statement: str, _values: object) -> bool:
+        statements.append(statement)
+        return True
+
+    tasks = await started(inbox, "a", "a", "b")
+    await hold.release()
+    keys = [(await task)[0] for task in tasks]
+    assert keys[0] == keys[1] != keys[2]
+    await inbox._write(lambda db: db.set_exec_trace(note))
+    hold = Hold(inbox)
+    await hold.taken()
+    statements.clear()
+    tasks = await started(inbox, "c", "d", "e")
+    await hold.release()
+    await asyncio.gather(*tasks)
+    assert statements.count("COMMIT") == 2
+    assert (await inbox.counts()).duplicates == {"acme": 1}
+
+
+async def test_nothing_is_told_before_the_commit(inbox: SqliteInbox, hold: Hold) -> None:
+    """While the commit that holds it has not been made, a put does not return."""
+    [task] = await started(inbox, "a")
+    done, _ = await asyncio.wait([task], timeout=0.02)
+    assert not done
+    assert await names(inbox) == []
+    await hold.release()
+    await task
+    assert await names(inbox) == ["a"]
+
+
+async def test_a_full_queue_refuses_at_once(inbox: SqliteInbox, hold: Hold) -> None:
+    """Beyond the bound a put is refused without waiting; a forwarder's lease and settle still get their turn."""
+    tasks = await started(inbox, "a", "b", "c")
+    with pytest.raises(InboxUnavailable, match="3 operations wait"):
+        await keep(inbox, "d")
+    lease = asyncio.create_task(inbox.lease(9, LEASE, NOW))
+    await asyncio.sleep(0)
+    await hold.release()
+    await asyncio.gather(*tasks)
+    assert len(await lease) == 3
+    await keep(inbox, "d")
+    assert await names(inbox) == ["a", "b", "c", "d"]
+
+
+async def test_a_cancelled_waiter_disturbs_nobody(inbox: SqliteInbox, hold: Hold) -> None:
+    """When one waiter of a group gives up, the others are told as ever, and what it asked for is still done."""
+    first, gone, last = await started(inbox, "a", "b", "c")
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    await hold.release()
+    await asyncio.gather(first, last)
+    assert gone.cancelled()
+    assert await names(inbox) == ["a", "b", "c"]
+
+
+async def test_an_operation_that_fails_fails_alone(inbox: SqliteInbox, hold: Hold) -> None:
+    """One operation's fault reaches its own waiter, undoes its own writes, and leaves the group to commit."""
+    first, _ = await started(inbox, "a", "b")
+    broken = asyncio.create_task(inbox.put([delivery("half"), delivery("broken", headers={"x": "\ud800"})], NOW))
+    await asyncio.sleep(0)
+    await hold.release()
+    with pytest.raises(TypeError):
+        await broken
+    await first
+    assert await names(inbox) == ["a", "b"]
+    assert inbox.failure is None
+
+
+async def test_a_close_finishes_what_was_accepted(tmp_path: Path, inbox: SqliteInbox, hold: Hold) -> None:
+    """What waits when the inbox is closed is still stored and told; what comes after is refused."""
+    tasks = await started(inbox, "a", "b")
+    closing = asyncio.create_task(inbox.close())
+    await asyncio.sleep(0)
+    with pytest.raises(InboxUnavailable, match="closed"):
+        await keep(inbox, "late")
+    with pytest.raises(InboxUnavailable, match="closed"):
+        await inbox.search(Query())
+    await hold.release()
+    await asyncio.gather(closing, *tasks)
+    again = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1)
+    assert await names(again) == ["a", "b"]
+    await again.close()
+
+
+async def test_another_writer_of_the_file_is_outwaited_or_named(tmp_path: Path, inbox: SqliteInbox) -> None:
+    """While a foreign program holds the file for writing a put is refused in a sentence, and works again after."""
+    await inbox._write(lambda db: db.set_busy_timeout(1))
+    other = apsw.Connection(str(tmp_path / "inbox.db"))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(InboxUnavailable, match="another process holds"):
+        await keep(inbox, "a")
+    other.execute("ROLLBACK")
+    other.close()
+    await keep(inbox, "a")
+    assert inbox.failure is None
+
+
+async def test_the_wal_stays_small(tmp_path: Path, inbox: SqliteInbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer moves the WAL into the file as it goes, so the WAL is used again and does not grow."""
+    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 20)
+    inbox._serving.writer._checkpoint_at = 20  # type: ignore[union-attr]  # it is serving
+    for n in range(200):
+        await keep(inbox, f"evt_{n}")
+    assert (tmp_path / "inbox.db-wal").stat().st_size < 80 * 4096
+
+
+async def test_a_read_that_takes_too_long_is_stopped(tmp_path: Path, inbox: SqliteInbox) -> None:
+    """A search beyond its time is stopped with a sentence, and the next one works."""
+    await inbox.put([delivery(f"evt_{n}") for n in range(5_000)], NOW)
+    reader = Reader(open_reader(tmp_path / "inbox.db"), longest_seconds=0)
+    with pytest.raises(InboxUnavailable, match="narrow it"):
+        await reader.run(lambda db: sqlite_search.search(db, Query(type="nothing", limit=9)))
+    assert await reader.run(lambda db: db.execute("SELECT 1").get) == 1
+    reader.stop_accepting()
+    reader.close()

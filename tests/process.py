@@ -1,0 +1,79 @@
+"""A gateway in a process of its own, as an operator runs it: started, signalled, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from world import ENVIRON
+
+START_SECONDS = 20.0
+STOP_SECONDS = 20.0
+
+
+class Process:
+    """`gateway serve` as a child process; `lines` are its log, `port` where it listens."""
+
+    def __init__(self, config: Path, **environ: str) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.raw: list[str] = []
+        self.port = 0
+        self._config = config
+        self._environ = {**os.environ, **ENVIRON, **environ, "PYTHONUNBUFFERED": "1"}
+        self._child: asyncio.subprocess.Process
+        self._reader: asyncio.Task[None]
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start it and wait until it listens."""
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", "serve", "--config", str(self._config),
+            env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        self._reader = asyncio.create_task(self._read())
+        started = await self.line("started", within=START_SECONDS)
+        self.port = int(started["urls"][0].split(":")[2].split("/")[0])
+
+    async def line(self, event: str, *, count: int = 1, within: float = 10.0) -> dict[str, Any]:
+        """Wait for the `count`-th log line of an event; return it."""
+        async with asyncio.timeout(within):
+            while len(found := [line for line in self.lines if line.get("event") == event]) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return found[count - 1]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the child a signal."""
+        self._child.send_signal(number)
+
+    async def wait(self) -> int:
+        """Wait for the child's end; return its exit code."""
+        async with asyncio.timeout(STOP_SECONDS):
+            code = await self._child.wait()
+            await self._reader
+        return code
+
+    async def stop(self) -> int:
+        """End the child, whatever state it is in; return its exit code."""
+        if self._child.returncode is None:
+            self.signal(signal.SIGTERM)
+            try:
+                return await self.wait()
+            except TimeoutError:
+                self.signal(signal.SIGKILL)
+        return await self.wait()
+
+    async def _read(self) -> None:
+        if self._child.stderr is None:
+            return
+        async for raw in self._child.stderr:
+            text = raw.decode()
+            self.raw.append(text)
+            if text.startswith("{"):
+                self.lines.append(json.loads(text))
+            self._changed.set()

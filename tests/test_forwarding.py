@@ -1,0 +1,355 @@
+"""Forwarding against a real event API and a real inbox, with a clock that the test moves."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from manual_clock import ManualClock
+from signed import source
+from structlog.testing import capture_logs
+
+from gateway import Event
+from gateway.batch import Limits
+from gateway.dev.event_api import LocalEventApi
+from gateway.dev.faults import Answer, Fault, Refuse, Reset, Truncate, WrongIds
+from gateway.event_api import EventApi
+from gateway.forward import Forwarder, Leasing
+from gateway.inbox.sqlite import SqliteInbox
+from gateway.lane import CAP_SECONDS
+from gateway.model import Delivery, History, Query, State
+from gateway.sender import Sender
+from gateway.stamp import Mapper
+from gateway.telemetry.logs import Log
+
+KEY = "canary"
+DAY = 86_400_000
+
+
+def transform(delivery: Delivery) -> list[Event]:
+    """Make as many events as the payload says."""
+    document = delivery.json()
+    return [Event(name="made", data={**document, "n": n}) for n in range(document.get("events", 1))]
+
+
+class Bench:
+    """A forwarder over an inbox file and a local event API."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock()
+        self.event_api = LocalEventApi(keys={KEY}, clock=self.clock.now)
+        self.limits = Limits(request_bytes=524_288, event_bytes=524_288, events=1_000)
+        self.key = KEY
+        self._folder = folder
+
+    async def start(self) -> None:
+        """Open the inbox and start forwarding, as a restart does."""
+        self.inbox = SqliteInbox.open(self._folder / "inbox.db", dedupe_window_ms=7 * DAY)
+        self.transport = EventApi(self.event_api.url, self.key, timeout_seconds=5)
+        rng, log = random.Random(7), Log()
+        self.sender = Sender(self.inbox, self.transport, self.limits, clock=self.clock, rng=rng, log=log)
+        mapper = Mapper("acme", "tests:transform", transform, "acme")
+        self.leasing = Leasing(60_000, {"acme": replace(source("hmac", name="acme"), mapper=mapper)})
+        self.forwarder = Forwarder(self.inbox, self.sender, self.leasing, clock=self.clock, log=log)
+        self.running = asyncio.create_task(self.forwarder.run())
+
+    async def stop(self) -> None:
+        """Stop forwarding and close the inbox."""
+        await self.forwarder.stop(1)
+        await self.running
+        await self.transport.close()
+        await self.inbox.close()
+
+    async def put(self, *names: str, **document: object) -> None:
+        """Keep a delivery for each name."""
+        deliveries = [
+            Delivery(
+                source="acme",
+                provider="hmac",
+                id=name,
+                type="made",
+                received_at=self.clock.now(),
+                body=(body := json.dumps({"name": name, **document}).encode()),
+                content=body,
+            )
+            for name in names
+        ]
+        await self.inbox.put(deliveries, self.clock.now())
+        self.forwarder.wake()
+
+    async def states(self) -> dict[str, State]:
+        """Return the state of each delivery."""
+        found = await self.inbox.search(Query(limit=10_000))
+        return {history.entry.delivery.id: history.entry.state for history in found}
+
+    async def history(self, name: str) -> History:
+        """Return the life of a delivery."""
+        [found] = await self.inbox.search(Query(id=name))
+        history = await self.inbox.get(found.entry.key)
+        assert history
+        return history
+
+    async def reach(self, **counts: int) -> None:
+        """Wait, moving the clock in small steps, until so many entries are in each state."""
+        for _ in range(400):
+            found = Counter(str(state) for state in (await self.states()).values())
+            if all(found[state] == count for state, count in counts.items()):
+                return
+            await asyncio.sleep(0.005)
+            self.clock.advance(250)
+        raise AssertionError(f"expected {counts}, found {found}, lane {self.sender.lane}")
+
+    def arrivals(self) -> Counter[str]:
+        """Return how often each event id arrived."""
+        return Counter(event.id for event in self.event_api.events)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    """Give a bench that forwards."""
+    made = Bench(tmp_path)
+    await made.event_api.start()
+    await made.start()
+    yield made
+    await made.stop()
+    await made.event_api.stop()
+
+
+def name_of(number: int) -> str:
+    """Return the event id of the delivery `d<number>`."""
+    return f"acme:d{number}:made"
+
+
+async def test_a_backlog_goes_in_batches(bench: Bench) -> None:
+    """Entries that wait together travel together, in order, each once."""
+    await bench.put(*[f"d{n}" for n in range(300)])
+    await bench.reach(forwarded=300)
+    assert len(bench.event_api.requests) < 10
+    assert [event.id for event in bench.event_api.events] == [name_of(n) for n in range(300)]
+
+
+async def test_batches_keep_within_count_and_bytes(bench: Bench) -> None:
+    """No request holds more events or bytes than the limits allow."""
+    bench.sender.limits = Limits(request_bytes=4_000, event_bytes=4_000, events=7)
+    await bench.put(*[f"d{n}" for n in range(60)], filler="x" * 400)
+    await bench.reach(forwarded=60)
+    assert max(len(json.loads(request.body)) for request in bench.event_api.requests) == 7
+    assert max(len(request.body) for request in bench.event_api.requests) <= 4_000
+
+
+async def test_one_poisoned_event_among_many(bench: Bench) -> None:
+    """One event that is always refused costs a few requests; the others arrive once, and it dies alone in the end."""
+    bench.event_api.behave = lambda _, __: Refuse(id=name_of(50))
+    await bench.put(*[f"d{n}" for n in range(100)])
+    await bench.reach(forwarded=99)
+    assert len(bench.event_api.requests) <= 6
+    assert set(bench.arrivals().values()) == {1}
+    others = 0
+    while (await bench.states())["d50"] is not State.DEAD:
+        others += 1
+        bench.clock.advance(600_000)
+        await bench.put(f"other{others}")
+        await bench.reach(forwarded=99 + others)
+        assert others < 20
+    history = await bench.history("d50")
+    assert len(history.attempts) >= 5
+    assert history.entry.reason == "refused: event refused"
+
+
+async def test_everything_is_refused(bench: Bench) -> None:
+    """When the event API refuses everything, no entry dies, however long it lasts, and all arrive afterwards."""
+    bench.event_api.behave = lambda _, __: Answer(400, body=b'{"ids":[""],"status":400,"error":"broken inside"}')
+    await bench.put(*[f"d{n}" for n in range(20)])
+    for _ in range(60):
+        bench.clock.advance(60_000)
+        await asyncio.sleep(0.01)
+    assert set((await bench.states()).values()) <= {State.PENDING, State.LEASED}
+    bench.event_api.behave = None
+    for _ in range(40):
+        bench.clock.advance(400_000)
+        await asyncio.sleep(0.01)
+    await bench.reach(forwarded=20)
+    assert set(bench.arrivals().values()) == {1}
+
+
+async def test_accepted_prefix_is_not_sent_again(bench: Bench) -> None:
+    """The events before a refused one are in, and are not sent a second time."""
+    bench.event_api.answer_next(Refuse(id=name_of(3)))
+    await bench.put(*[f"d{n}" for n in range(6)])
+    await bench.reach(forwarded=6)
+    assert set(bench.arrivals().values()) == {1}
+    seeds = [request.header("x-inngest-event-id-seed") for request in bench.event_api.requests]
+    assert len(seeds) == len(set(seeds))
+
+
+@pytest.mark.parametrize("fault", [Reset("stored"), Reset("read"), Truncate(), WrongIds(1), Answer(500), Answer(503)])
+async def test_ambiguous_batch_is_sent_again_as_it_was(bench: Bench, fault: Fault) -> None:
+    """When nobody knows what was accepted, the same batch goes again: order, bytes and seed."""
+    bench.event_api.answer_next(fault)
+    await bench.put(*[f"d{n}" for n in range(5)])
+    await bench.reach(forwarded=5)
+    first, second = bench.event_api.requests[:2]
+    assert first.body in {second.body, b""}
+    assert first.header("x-inngest-event-id-seed") == second.header("x-inngest-event-id-seed")
+    internal = {(event.id, event.internal_id) for event in bench.event_api.events}
+    assert len(internal) == 5
+
+
+async def test_ambiguous_batch_survives_a_restart(bench: Bench) -> None:
+    """The frozen batch is the same after the process was restarted, with new arrivals waiting beside it."""
+    bench.event_api.answer_next(Reset("stored"), *[Answer(500)] * 3)
+    await bench.put(*[f"d{n}" for n in range(5)])
+    await bench.event_api.until(lambda: len(bench.event_api.requests) >= 1)
+    await bench.reach(pending=5)
+    await bench.stop()
+    await bench.start()
+    await bench.put("late")
+    bench.event_api._script.clear()
+    await bench.reach(forwarded=6)
+    bodies = [request.body for request in bench.event_api.requests if b"acme:d0:" in request.body]
+    seeds = {request.header("x-inngest-event-id-seed") for request in bench.event_api.requests if b"d0" in request.body}
+    assert len(set(bodies)) == 1
+    assert len(seeds) == 1
+
+
+async def test_outage_backs_off_and_says_so_once(bench: Bench) -> None:
+    """While nothing answers, one entry at a time is tried, ever more rarely; the log has one line for it."""
+    await bench.event_api.stop()
+    with capture_logs() as lines:
+        await bench.put(*[f"d{n}" for n in range(50)])
+        for _ in range(100):
+            bench.clock.advance(30_000)
+            await asyncio.sleep(0.003)
+        assert set((await bench.states()).values()) <= {State.PENDING, State.LEASED}
+        await bench.event_api.start()
+        bench.clock.advance(int(CAP_SECONDS * 1000))
+        await bench.reach(forwarded=50)
+    said = Counter(line["event"] for line in lines)
+    assert (said["forwarding_failing"], said["forwarding_recovered"]) == (1, 1)
+    assert said["attempt"] < 60
+    assert set(bench.arrivals().values()) == {1}
+
+
+async def test_wrong_key_pauses_and_probes(bench: Bench) -> None:
+    """With an unknown key nothing is lost: a probe now and then, and all goes on once the key is known."""
+    bench.event_api.keys = {"another"}
+    await bench.put(*[f"d{n}" for n in range(10)])
+    await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
+    await bench.reach(pending=10)
+    assert bench.sender.lane.state == "paused"
+    sent = len(bench.event_api.requests)
+    bench.clock.advance(20_000)
+    await asyncio.sleep(0.05)
+    assert len(bench.event_api.requests) == sent
+    bench.event_api.keys = {KEY}
+    bench.clock.advance(31_000)
+    await bench.reach(forwarded=10)
+    assert set(bench.arrivals().values()) == {1}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(bench: Bench, status: int) -> None:
+    """A redirect is a fault of configuration: the key, which is in the URL, goes nowhere else."""
+    bench.event_api.answer_next(Answer(status, {"Location": f"{bench.event_api.url}/e/elsewhere"}))
+    await bench.put("d1")
+    await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
+    await bench.reach(pending=1)
+    assert bench.sender.lane.state == "paused"
+    assert "redirect" in bench.sender.lane.reason
+
+
+async def test_retry_after_is_honoured(bench: Bench) -> None:
+    """A throttled lane waits as long as it was told."""
+    bench.event_api.answer_next(Answer(429, {"Retry-After": "120"}))
+    await bench.put("d1")
+    await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
+    await bench.reach(pending=1)
+    assert bench.sender.lane.state == "failing"
+    waited = bench.sender.lane.wait(bench.clock.now())
+    assert 60 < waited <= 120
+    bench.clock.advance(int(waited * 1000) - 1_000)
+    await asyncio.sleep(0.05)
+    assert len(bench.event_api.requests) == 1
+    bench.clock.advance(1_000)
+    await bench.reach(forwarded=1)
+
+
+async def test_too_large_a_request_is_halved(bench: Bench) -> None:
+    """A request that is too large for the event API goes in halves, and every event arrives once."""
+    bench.event_api.behave = lambda _, body: Answer(413) if len(json.loads(body)) > 3 else None
+    await bench.put(*[f"d{n}" for n in range(16)])
+    await bench.reach(forwarded=16)
+    assert set(bench.arrivals().values()) == {1}
+
+
+async def test_one_event_too_large_is_a_dead_letter(bench: Bench) -> None:
+    """An event that is too large even alone is dead, and the others are not."""
+    bench.event_api.behave = lambda _, body: Answer(413) if b'"name":"d3"' in body else None
+    await bench.put(*[f"d{n}" for n in range(8)])
+    await bench.reach(forwarded=7, dead=1)
+    assert (await bench.states())["d3"] is State.DEAD
+
+
+async def test_delivery_with_more_events_than_a_request_holds(bench: Bench) -> None:
+    """A delivery of many events goes in several requests and is forwarded when all are in."""
+    bench.sender.limits = replace(bench.limits, events=10)
+    await bench.put("many", events=35)
+    await bench.reach(forwarded=1)
+    history = await bench.history("many")
+    assert len(history.events) == 35
+    assert len({event.event_api_id for event in history.events}) == 35
+    assert [len(json.loads(request.body)) for request in bench.event_api.requests] == [10, 10, 10, 5]
+
+
+async def test_events_of_one_delivery_are_all_or_nothing(bench: Bench) -> None:
+    """A delivery one of whose events is refused is not forwarded, and its neighbours are."""
+    bench.event_api.behave = lambda _, __: Refuse(id="acme:three:made:2")
+    await bench.put("before")
+    await bench.put("three", events=3)
+    await bench.put("after")
+    await bench.reach(forwarded=2)
+    assert (await bench.states())["three"] in {State.PENDING, State.LEASED}
+
+
+async def test_source_that_is_configured_no_more(bench: Bench) -> None:
+    """Entries of a source that left the configuration wait, and go on when it comes back."""
+    sources = bench.leasing.sources
+    bench.forwarder.reconfigure(replace(bench.leasing, sources={}))
+    await bench.put("d1")
+    await bench.reach(pending=1)
+    bench.forwarder.reconfigure(replace(bench.leasing, sources=sources))
+    bench.clock.advance(60_000)
+    await bench.reach(forwarded=1)
+
+
+async def test_attempts_and_answers_are_kept(bench: Bench) -> None:
+    """Each attempt is kept with its number, status and outcome, and each event with the id it was given."""
+    bench.event_api.answer_next(Answer(503))
+    await bench.put("d1")
+    await bench.reach(forwarded=1)
+    history = await bench.history("d1")
+    assert [(a.number, a.status, a.outcome) for a in history.attempts] == [
+        (1, 503, "event_api_failed"),
+        (2, 200, "accepted"),
+    ]
+    [event] = history.events
+    assert (event.id, event.name) == (name_of(1), "acme/made")
+    assert event.event_api_id == bench.event_api.events[0].internal_id
+
+
+async def test_the_key_is_in_no_log_line_and_no_reason(bench: Bench) -> None:
+    """Whatever the event API does, its key, which is in the URL, stays out of log and inbox."""
+    faults: list[Fault] = [Answer(401, body=b'{"error":"no key canary"}'), Answer(500, body=b'{"error":"canary"}')]
+    bench.event_api.answer_next(*faults, Reset("read"), Reset("unread"), Answer(302, {"Location": "/e/canary"}))
+    with capture_logs() as lines:
+        await bench.put("d1")
+        for _ in range(12):
+            bench.clock.advance(400_000)
+            await asyncio.sleep(0.02)
+        await bench.reach(forwarded=1)
+    assert "canary" not in str(lines)
+    assert "canary" not in str(await bench.history("d1"))

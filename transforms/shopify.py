@@ -1,0 +1,14 @@
+"""Shopify topics become event names with a dot: orders/create becomes shopify/orders.create."""
+
+from __future__ import annotations
+
+from gateway import Delivery, Event
+
+
+def transform(delivery: Delivery) -> Event:
+    """Name the event after the topic and put the payload into data."""
+    payload = delivery.json()
+    return Event(
+        name=delivery.type.replace("/", ".") or "webhook.received",
+        data=payload if isinstance(payload, dict) else {"body": payload},
+    )

@@ -132,7 +132,7 @@ def _stripe(value: Any) -> bytes:
 
 def _spread(match: re.Match[str]) -> str:
     indent, before, opening, closing, comma = match.groups()
-    gap = "\n\n" if opening == "{" else "\n\n"
+    gap = "\n" if opening == "{" else "\n\n"
     return f"{indent}{before}{opening}{gap}{indent}{closing}{comma}"
 
 

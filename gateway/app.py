@@ -32,7 +32,7 @@ LEASE_MARGIN_MS = 60_000
 
 
 class Gateway:
-    """A running gateway. `port` and `admin_port` tell where it listens."""
+    """A running gateway. `port` and `admin_port` tell where it listens, `broken` that it must be started anew."""
 
     def __init__(self, config: Config, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
         self.config = config
@@ -48,6 +48,7 @@ class Gateway:
         self._sender: Sender
         self._forwarder: Forwarder
         self._listener: Listener
+        self.broken = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -73,6 +74,8 @@ class Gateway:
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        for task in self._tasks:
+            task.add_done_callback(self._notice_end)
         self._stack.push_async_callback(self._stop_forwarding)
         self.receiver = Receiver(
             self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._forwarder.wake
@@ -117,6 +120,12 @@ class Gateway:
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
 
+    def _notice_end(self, task: asyncio.Task[None]) -> None:
+        """Mark the gateway as broken when a task that runs for ever ends by a fault."""
+        if not task.cancelled() and (error := task.exception()):
+            self.broken = True
+            self.log.crashed(where="background", error=error)
+
     async def _close_event_api(self) -> None:
         await self._event_api.close()
 
@@ -148,8 +157,8 @@ Accompany = Callable[[Gateway], Coroutine[Any, Any, int | None]]
 async def run(load: Callable[[], Config], accompany: Accompany) -> int:
     """Serve until SIGTERM or SIGINT, reloading on SIGHUP; return the exit code.
 
-    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good ends it with code 1, so that
-    a supervisor starts it anew on a store that is opened afresh.
+    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good, or a fault in a background
+    task, ends it with code 1, so that a supervisor starts it anew on a store that is opened afresh.
     """
     gateway = Gateway(load())
     await gateway.start()
@@ -158,7 +167,7 @@ async def run(load: Callable[[], Config], accompany: Accompany) -> int:
     companion = asyncio.create_task(accompany(gateway))
     code: int | None = None
     while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
-        if gateway.inbox.failure:
+        if gateway.inbox.failure or gateway.broken:
             code = 1
         elif companion.done():
             code = companion.result()
@@ -209,7 +218,8 @@ def _event_api(config: Config) -> EventApi:
 
 def _limits(config: Config) -> Limits:
     api = config.event_api
-    return Limits(api.max_request_bytes, api.max_event_bytes, api.max_batch_events)
+    alone_in_its_array = api.max_request_bytes - len(b"[]")
+    return Limits(api.max_request_bytes, min(api.max_event_bytes, alone_in_its_array), api.max_batch_events)
 
 
 def _lease_ms(config: Config) -> int:

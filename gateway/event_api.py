@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import email.utils
+import io
 import random
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from gateway.outcome import Answer
 
 MAX_ANSWER_BYTES = 1_048_576
 MAX_ERROR_LENGTH = 300
+LARGE_BODY_BYTES = 1_048_576
 
 
 class EventApi:
@@ -44,8 +46,10 @@ class EventApi:
         """
         session = self._open()
         headers = {**self._headers, "X-Inngest-Event-Id-Seed": seed}
+        # aiohttp sends large bytes in one piece, which would hold up the loop; a file it sends piece by piece.
+        data = io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body
         try:
-            async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            async with session.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
                 raw = await response.content.read(MAX_ANSWER_BYTES)
                 while chunk := await response.content.read(MAX_ANSWER_BYTES):
                     raw += chunk

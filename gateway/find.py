@@ -16,22 +16,24 @@ from gateway.errors import TransformError
 from gateway.stamp import Transform
 
 GROUP = "gateway.transforms"
+MAX_SENTENCE = 500
 FORM = "write package.module:function, or the name of an installed transform"
 
 
 def load(reference: str, folder: Path | None = None) -> Transform:
-    """Return the transform; `folder`, the configuration file's, is looked into first and stays importable.
+    """Return the transform; `folder`, the configuration file's, is looked into last and stays importable.
 
     Raises TransformError with a sentence that says what was not found, or how the user's module failed, and the fix.
     """
     if folder is not None and (place := str(folder.resolve())) not in sys.path:
-        sys.path.insert(0, place)
+        # At the end, so that a file beside the configuration hides no installed package of the same name.
+        sys.path.append(place)
     module, colon, name = reference.partition(":")
     try:
         found = _attribute(module, name) if colon else _entry_point(reference)
         return _checked(found)
     except TransformError as error:
-        raise TransformError(sentence(f"transform {reference!r} {error}")) from None
+        raise TransformError(sentence(f"transform {reference!r} {error}", MAX_SENTENCE)) from None
 
 
 def _attribute(module_name: str, name: str) -> Any:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from world import ENVIRON
+from tests.world import ENVIRON
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -28,6 +28,7 @@ class Process:
         self._child: asyncio.subprocess.Process
         self._reader: asyncio.Task[None]
         self._changed = asyncio.Event()
+        self._starts = 0
 
     async def start(self) -> None:
         """Start it and wait until it listens."""
@@ -36,7 +37,8 @@ class Process:
             env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._read())
-        started = await self.line("started", within=START_SECONDS)
+        self._starts += 1
+        started = await self.line("started", count=self._starts, within=START_SECONDS)
         self.port = int(started["urls"][0].split(":")[2].split("/")[0])
 
     async def line(self, event: str, *, count: int = 1, within: float = 10.0) -> dict[str, Any]:

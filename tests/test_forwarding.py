@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from manual_clock import ManualClock
-from signed import source
 from structlog.testing import capture_logs
 
 from gateway import Event
@@ -25,6 +23,8 @@ from gateway.model import Delivery, History, Query, State
 from gateway.sender import Sender
 from gateway.stamp import Mapper
 from gateway.telemetry.logs import Log
+from tests.manual_clock import ManualClock
+from tests.signed import source
 
 KEY = "canary"
 DAY = 86_400_000

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from signed import BODIES, FORM, NOW, SECRETS, dumps, form, request, signed, signed_headers, source
 
 from gateway import errors
 from gateway.model import Delivery, Reply, Request
 from gateway.verify import verify
+from tests.signed import BODIES, FORM, NOW, SECRETS, dumps, form, request, signed, signed_headers, source
 
 PROVIDERS = sorted(BODIES)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from signed import SECRETS, signed_headers
 
 from gateway.app import Gateway
 from gateway.config import Config, load
 from gateway.dev.event_api import LocalEventApi, StoredEvent
 from gateway.model import History, Query, State
+from tests.signed import SECRETS, signed_headers
 
 EVENT_KEY = "canary-event-key"
 

@@ -11,11 +11,41 @@ from typing import Any
 
 from gateway import Delivery, Event, Skip
 
-NOUNS = (
-    "agent_session app_home app assistant_thread call channel dnd email_domain emoji entity external_org_migration "
-    "file_comment file function grid_migration group im invite link message_metadata pin reaction resources scope "
-    "shared_channel_invite star subteam team tokens user_resource user workflow_step workflow"
-).split()
+NOUNS = [
+    "agent_session",
+    "app_home",
+    "app",
+    "assistant_thread",
+    "call",
+    "channel",
+    "dnd",
+    "email_domain",
+    "emoji",
+    "entity",
+    "external_org_migration",
+    "file_comment",
+    "file",
+    "function",
+    "grid_migration",
+    "group",
+    "im",
+    "invite",
+    "link",
+    "message_metadata",
+    "pin",
+    "reaction",
+    "resources",
+    "scope",
+    "shared_channel_invite",
+    "star",
+    "subteam",
+    "team",
+    "tokens",
+    "user_resource",
+    "user",
+    "workflow_step",
+    "workflow",
+]
 
 PAST = {
     "add": "added",

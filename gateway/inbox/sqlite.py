@@ -48,6 +48,7 @@ class SqliteInbox:
     ) -> SqliteInbox:
         """Open the inbox file at `path`, making or upgrading it; blocks, and needs no running loop.
 
+        Leases of an earlier process are void, so that what it left is due at once.
         With `read_only` the file may be served by another process: search, get and counts work, and nothing is
         written or checkpointed. Beyond `max_waiting` operations in the queue, put refuses at once. Raises InboxLocked
         when another process serves the file, InboxUnsupported when the file, its place or SQLite cannot be used.
@@ -136,6 +137,7 @@ def _serve(path: Path, undo: contextlib.ExitStack) -> _Serving:
     undo.callback(lock.release)
     connection = open_writer(path)
     undo.callback(connection.close)
+    sqlite_leases.release(connection)
     writer = Writer(connection)
     undo.callback(writer.join)
     undo.callback(writer.stop_accepting)

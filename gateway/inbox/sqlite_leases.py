@@ -16,7 +16,7 @@ SELECT due_at, key FROM entries
 UNION ALL
 SELECT due_at, key FROM entries
   WHERE state = 'leased' AND batch IS NULL AND due_at <= :now AND leased_until < :now
-ORDER BY key, due_at LIMIT :limit
+ORDER BY due_at, key LIMIT :limit
 """
 
 # The oldest frozen batch of which no member waits for its time or is leased by another.
@@ -33,6 +33,7 @@ _LEASE = (
     "WHERE key = ? AND (state = 'pending' OR (state = 'leased' AND leased_until < ?))"
 )
 
+_RELEASE = "UPDATE entries SET state = 'pending', lease = NULL, leased_until = NULL WHERE state = 'leased'"
 _SETTLE = (
     "UPDATE entries SET state = ?, due_at = coalesce(?, due_at), attempts = coalesce(?, attempts), reason = ?, "
     "rejections = ?, rejected_at = ?, batch = ?, position = ?, settled_at = ?, lease = NULL, leased_until = NULL "
@@ -58,6 +59,11 @@ def lease(connection: apsw.Connection, limit: int, until: int, now: int, token: 
         keys = [key for _, key in free]
     connection.executemany(_LEASE, [(token, until, key, now) for key in keys])
     return keys
+
+
+def release(connection: apsw.Connection) -> None:
+    """Give back every lease: whoever held one is gone, since the caller holds the file's lock."""
+    connection.execute(_RELEASE)
 
 
 def settle(

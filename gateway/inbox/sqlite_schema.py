@@ -128,15 +128,13 @@ def identify(connection: apsw.Connection, path: Path) -> int:
 
 
 def migrate(connection: apsw.Connection, version: int) -> None:
-    """Bring a file of schema `version` to SCHEMA; each step is one transaction, so a crash leaves old or new."""
+    """Bring a file of schema `version` to SCHEMA; each step is one transaction, so a crash leaves old or new.
+
+    After an error the connection must be closed, which undoes the step.
+    """
     for step in range(version, SCHEMA):
         connection.execute("BEGIN IMMEDIATE")
-        try:
-            connection.execute(_STEPS[step])
-            connection.pragma("application_id", APPLICATION_ID)
-            connection.pragma("user_version", step + 1)
-            connection.execute("COMMIT")
-        except apsw.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        connection.execute(_STEPS[step])
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", step + 1)
+        connection.execute("COMMIT")

@@ -150,6 +150,7 @@ ALL_URLS = {
         ("", {**ALL_URLS, "INNGEST_EVENT_API_BASE_URL": ""}, ("https://two.example.com", "NO_EVENT_KEY_SET")),
         ('url = "https://file.example.com"', ALL_URLS, ("https://file.example.com", "NO_EVENT_KEY_SET")),
         ('key = "${OTHER}"', {"INNGEST_EVENT_KEY": "k", "OTHER": "o"}, (CLOUD[0], "o")),
+        ('key = "${OTHER}"', {"INNGEST_DEV": "1", "OTHER": "o"}, (DEV[0], "o")),
     ],
 )
 def test_inngest_variables(load_text: LoadText, table: str, environ: dict[str, str], expected: tuple[str, str]) -> None:
@@ -215,6 +216,12 @@ def test_inbox_path(load_text: LoadText, tmp_path: Path, url: str, expected: str
 def test_plain_http_stays_inside(load_text: LoadText, url: str) -> None:
     """Plain http is taken for this machine, private addresses and names that only a private network resolves."""
     assert load_text(f'[event_api]\nurl = "{url}"\n{GITHUB}').event_api.url == url
+
+
+def test_free_ports(load_text: LoadText) -> None:
+    """Both listeners may ask for a free port, and each gets its own."""
+    config = load_text(f"server.port = 0\nadmin.port = 0\n{GITHUB}")
+    assert (config.server.port, config.admin.port) == (0, 0)
 
 
 def test_unverified_source(load_text: LoadText) -> None:

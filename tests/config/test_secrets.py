@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from gateway.config import Config, Secret, load, schema
+from gateway.config import Config, Secret, SourceConfig, load, schema
 from gateway.errors import ConfigError
 
 CANARY = "whsec_CANARY"
@@ -89,6 +90,13 @@ def test_faults_show_nothing(tmp_path: Path, text: str) -> None:
     assert not _hold_canary(str(caught.value), repr(caught.value), *caught.value.faults)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_refused_table_shows_nothing() -> None:
+    """A table that is made in code shows nothing of what it refuses either."""
+    with pytest.raises(ValidationError) as caught:
+        SourceConfig.model_validate({"provider": "stripe", "secrets": [CANARY], "prefix": [CANARY]})
+    assert not _hold_canary(str(caught.value), repr(caught.value))
 
 
 def test_configurations_compare(tmp_path: Path) -> None:

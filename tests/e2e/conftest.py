@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from world import World, running_world
+
+from tests.world import World, running_world
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from signed import BODIES, FORM, dumps, form, signed_headers
 from structlog.testing import capture_logs
-from world import World
 
 from gateway.model import Query, State
+from tests.signed import BODIES, FORM, dumps, form, signed_headers
+from tests.world import World
 
 STRIPE = {
     "id": "evt_1NG8Du2eZvKYlo2CUI79vXWy",

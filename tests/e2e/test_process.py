@@ -11,11 +11,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from process import Process
-from signed import dumps, signed_headers
-from world import EVENT_KEY, TOML
 
 from gateway.dev.event_api import LocalEventApi
+from tests.process import Process
+from tests.signed import dumps, signed_headers
+from tests.world import EVENT_KEY, TOML
 
 OUTAGE_SECONDS = float(os.environ.get("GATEWAY_TEST_OUTAGE_SECONDS", "2"))
 RATE = 50

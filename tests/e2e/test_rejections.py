@@ -2,16 +2,17 @@
 
 import asyncio
 import gzip
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-from signed import BODIES, SECRETS, dumps, signed_headers
 from structlog.testing import capture_logs
-from world import PROVIDER_OF, World
 
 from gateway.model import Query
+from tests.signed import BODIES, SECRETS, dumps, signed_headers
+from tests.world import PROVIDER_OF, World
 
 SOURCES = ["stripe", "slack", "github", "shopify", "standard", "acme"]
 DAY = 86_400_000
@@ -81,7 +82,7 @@ async def chunks(count: int) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize(("source", "mebibytes"), [("stripe", 1), ("github", 25)])
 async def test_oversize(world: World, source: str, mebibytes: int) -> None:
     """A body over the source's limit is 413, by its declared length or as its chunks come in."""
-    await refused(world, source, [], b"x" * (mebibytes * 1_048_576 + 1), 413, "body_too_large")
+    await refused(world, source, [], io.BytesIO(b"x" * (mebibytes * 1_048_576 + 1)), 413, "body_too_large")
     await refused(world, source, [], chunks(mebibytes * 16 + 1), 413, "body_too_large")
 
 

@@ -114,6 +114,7 @@ def deliveries(draw: st.DrawFn) -> Delivery:
             headers["content-encoding"] = draw(st.sampled_from(["gzip", "GZIP ", "x-gzip"]))
         case "unrelated":
             fields["content"] = draw(BODIES)
+            headers["content-encoding"] = draw(st.sampled_from(["", "gzip", "br"]))
     return delivery(
         draw(NAMES),
         source=draw(NAMES),

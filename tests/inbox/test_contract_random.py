@@ -193,4 +193,4 @@ def test_random_lives_follow_the_model(engine: str) -> None:
         """The random life of this engine."""
 
     Life.engine = engine
-    run_state_machine_as_test(Life, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Life, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))

@@ -1,4 +1,4 @@
-"""Which files, places and libraries a SQLite inbox takes, and what it does to them."""
+"""Which files and libraries a SQLite inbox takes, and what it does to them."""
 
 import gzip
 import os
@@ -14,7 +14,6 @@ from gateway.errors import InboxLocked, InboxUnavailable, InboxUnsupported
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_connection import is_safe, require_safe_library
-from gateway.inbox.sqlite_place import network_file_system
 from gateway.inbox.sqlite_schema import APPLICATION_ID, SCHEMA
 from gateway.model import Query, ReplayMode, State
 from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
@@ -130,14 +129,6 @@ def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
     ServingLock.acquire(tmp_path / "inbox.db").release()
 
 
-def test_a_place_that_is_not_there(tmp_path: Path) -> None:
-    """A directory that does not exist is named, with what to check."""
-    with pytest.raises(InboxUnsupported, match=r"nowhere.*check that its directory exists"):
-        open_at(tmp_path / "nowhere" / "inbox.db")
-    with pytest.raises(InboxUnsupported, match="check that its directory exists"):
-        open_at(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("statements", "sentence"),
     [
@@ -233,6 +224,29 @@ async def test_a_compressed_body_is_stored_once(tmp_path: Path) -> None:
     assert (tmp_path / "inbox.db").stat().st_size < 200_000
 
 
+async def test_a_rotten_body_stops_no_lease(tmp_path: Path) -> None:
+    """A compressed body that no longer decompresses is leased as it is, for its own transform to refuse."""
+    inbox = open_at(tmp_path / "inbox.db")
+    sent = delivery("evt_1", body=gzip.compress(b"{}"), content=b"{}", headers={"content-encoding": "gzip"})
+    await inbox.put([sent, delivery("evt_2")], NOW)
+    await inbox._write(lambda db: db.execute("UPDATE bodies SET body = x'00' WHERE key = 1"))
+    rotten, sound = await inbox.lease(2, LEASE, NOW)
+    assert (rotten.entry.delivery.content, sound.entry.delivery) == (b"\0", delivery("evt_2"))
+    await inbox.close()
+
+
+async def test_a_file_that_turns_read_only_is_named(tmp_path: Path) -> None:
+    """A put into a file that may not be written is refused in a sentence, and works when it may again."""
+    inbox = open_at(tmp_path / "inbox.db")
+    assert inbox._serving
+    inbox._serving.connection.pragma("query_only", 1)
+    with pytest.raises(InboxUnavailable, match="check its permissions"):
+        await keep(inbox, "evt_1")
+    inbox._serving.connection.pragma("query_only", 0)
+    await keep(inbox, "evt_1")
+    await inbox.close()
+
+
 async def test_a_prune_gives_the_space_back(tmp_path: Path) -> None:
     """The file shrinks when bodies go."""
     path = tmp_path / "inbox.db"
@@ -247,30 +261,13 @@ async def test_a_prune_gives_the_space_back(tmp_path: Path) -> None:
     assert path.stat().st_size < 200_000
 
 
-MOUNTS = r"""/dev/vda1 / ext4 rw,relatime 0 0
-tmpfs /tmp tmpfs rw 0 0
-nas:/export /mnt/nas nfs4 rw 0 0
-/dev/vdb1 /mnt/nas/local xfs rw 0 0
-//nas/share /mnt/two\040words cifs rw 0 0
-host: /home/acme/remote fuse.sshfs rw 0 0
-/dev/vdc1 /srv ext4 rw 0 0
-nas:/srv /srv nfs rw 0 0
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/var/lib/gateway/inbox.db", None),
-        ("/tmp/inbox.db", None),
-        ("/mnt/nas/inbox.db", "nfs4"),
-        ("/mnt/nas2/inbox.db", None),
-        ("/mnt/nas/local/inbox.db", None),
-        ("/mnt/two words/inbox.db", "cifs"),
-        ("/home/acme/remote/a/inbox.db", "fuse.sshfs"),
-        ("/srv/inbox.db", "nfs"),
-    ],
-)
-def test_network_file_systems(path: str, kind: str | None) -> None:
-    """The mount that holds a path is the one on the longest directory, the last one where there are several."""
-    assert network_file_system(Path(path), MOUNTS) == kind
+async def test_leases_end_with_the_process_that_held_them(tmp_path: Path) -> None:
+    """What was leased when the process ended is due at once for the next one, which alone serves the file."""
+    first = open_at(tmp_path / "inbox.db")
+    await keep(first, "a", "b")
+    assert len(await first.lease(10, LEASE, NOW)) == 2
+    await first.close()
+    second = open_at(tmp_path / "inbox.db")
+    again = await second.lease(10, LEASE, NOW)
+    assert [lease.entry.delivery.id for lease in again] == ["a", "b"]
+    await second.close()

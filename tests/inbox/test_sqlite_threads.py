@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,6 +63,26 @@ async def started(inbox: SqliteInbox, *names: str) -> list[asyncio.Task[list[int
     return tasks
 
 
+async def puts(inbox: SqliteInbox, number: int) -> None:
+    """Put deliveries one by one, a commit each."""
+    for _ in range(number):
+        await keep(inbox, uuid.uuid4().hex)
+
+
+def watch_commits(inbox: SqliteInbox) -> list[str]:
+    """Return a list that gets one item for each commit; a held operation's own commit is the first."""
+    commits: list[str] = []
+
+    def note(_cursor: apsw.Cursor, statement: str, _values: object) -> bool:
+        if statement == "COMMIT":
+            commits.append(statement)
+        return True
+
+    assert inbox._serving
+    inbox._serving.connection.set_exec_trace(note)
+    return commits
+
+
 async def names(inbox: SqliteInbox) -> list[str]:
     """Return the delivery ids in the inbox, oldest first."""
     return [history.entry.delivery.id for history in await inbox.search(Query())][::-1]
@@ -69,25 +90,24 @@ async def names(inbox: SqliteInbox) -> list[str]:
 
 async def test_waiting_operations_share_a_commit(inbox: SqliteInbox, hold: Hold) -> None:
     """Puts that wait together are committed together, equal ones as one entry and its duplicates."""
-    statements: list[str] = []
-
-    def note(_cursor: apsw.Cursor, statement: str, _values: object) -> bool:
-        statements.append(statement)
-        return True
-
     tasks = await started(inbox, "a", "a", "b")
+    commits = watch_commits(inbox)
     await hold.release()
     keys = [(await task)[0] for task in tasks]
     assert keys[0] == keys[1] != keys[2]
-    await inbox._write(lambda db: db.set_exec_trace(note))
-    hold = Hold(inbox)
-    await hold.taken()
-    statements.clear()
-    tasks = await started(inbox, "c", "d", "e")
+    assert len(commits) == 2
+    assert (await inbox.counts()).duplicates == {"acme": 1}
+
+
+async def test_a_commit_has_a_limit(inbox: SqliteInbox, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes beyond the limit of one commit is in the next."""
+    monkeypatch.setattr(sqlite_writer, "GROUP_LIMIT", 2)
+    tasks = await started(inbox, "a", "b", "c")
+    commits = watch_commits(inbox)
     await hold.release()
     await asyncio.gather(*tasks)
-    assert statements.count("COMMIT") == 2
-    assert (await inbox.counts()).duplicates == {"acme": 1}
+    assert len(commits) == 3
+    assert await names(inbox) == ["a", "b", "c"]
 
 
 async def test_nothing_is_told_before_the_commit(inbox: SqliteInbox, hold: Hold) -> None:
@@ -172,9 +192,26 @@ async def test_the_wal_stays_small(tmp_path: Path, inbox: SqliteInbox, monkeypat
     """The writer moves the WAL into the file as it goes, so the WAL is used again and does not grow."""
     monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 20)
     inbox._serving.writer._checkpoint_at = 20  # type: ignore[union-attr]  # it is serving
-    for n in range(200):
-        await keep(inbox, f"evt_{n}")
+    await puts(inbox, 200)
     assert (tmp_path / "inbox.db-wal").stat().st_size < 80 * 4096
+
+
+async def test_a_reader_in_the_way_holds_up_nobody(
+    tmp_path: Path, inbox: SqliteInbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a foreign reader pins the WAL it grows and every put works; when the reader is gone it stops growing."""
+    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 20)
+    other = apsw.Connection(str(tmp_path / "inbox.db"))
+    other.execute("BEGIN")
+    assert other.execute("SELECT count(*) FROM entries").get == 0
+    inbox._serving.writer._checkpoint_at = 20  # type: ignore[union-attr]  # it is serving
+    await puts(inbox, 100)
+    grown = (tmp_path / "inbox.db-wal").stat().st_size
+    other.execute("COMMIT")
+    other.close()
+    await puts(inbox, 300)
+    assert (tmp_path / "inbox.db-wal").stat().st_size < grown + 100 * 4096
+    assert inbox.failure is None
 
 
 async def test_a_read_that_takes_too_long_is_stopped(tmp_path: Path, inbox: SqliteInbox) -> None:

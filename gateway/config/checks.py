@@ -1,4 +1,4 @@
-"""What a configuration must satisfy beyond the grammar of its keys: that the values make sense together."""
+"""What a configuration must satisfy beyond the grammar of its keys: that its values make sense together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway import transform
-from gateway.config_faults import Fault, suggest
-from gateway.config_models import SOURCE_NAME, Config, SourceConfig
-from gateway.config_secrets import Secret
+from gateway.config.faults import Fault, suggest
+from gateway.config.models import SOURCE_NAME, Config, SourceConfig
+from gateway.config.secrets import Secret
 from gateway.errors import ConfigError, TransformError
 from gateway.providers import PROVIDERS, Provider
 
@@ -69,7 +69,7 @@ def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:
     if source.verify == "none" and source.secrets:
         yield Fault(secrets, 'are never used, as verify = "none" checks no signature; remove one of the two', (verify,))
     if source.verify == "signature" and not source.secrets:
-        variable = re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_SECRET"
+        variable = "WEBHOOK_SECRET_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
         yield Fault(
             secrets,
             f'are missing; add secrets = ["${{{variable}}}"], or verify = "none" to take requests of anyone',
@@ -94,7 +94,7 @@ def _secret_fault(secret: Secret, source: SourceConfig, provider: Provider) -> s
     """Say why a secret cannot be one of its provider, without any of it."""
     if provider.secret_fault and (sentence := provider.secret_fault(secret.reveal())):
         return sentence
-    schemes = (source.signature.scheme(),) if source.signature else provider.schemes
+    schemes = provider.schemes or ((source.signature.scheme(),) if source.signature else ())
     for scheme in schemes:
         try:
             scheme.decode_key(secret.reveal())

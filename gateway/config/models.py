@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from gateway.config_secrets import Secret, SecretReference
-from gateway.config_values import (
+from gateway.config.secrets import Secret, SecretReference
+from gateway.config.values import (
     EnvironmentName,
     EventApiUrl,
     Host,
@@ -129,6 +129,7 @@ class SignatureConfig(Table):
     id: str = Field("", description="Where the signed delivery id is: header:<name> or sig:<key>.")
     secret_encoding: SecretEncoding = Field("utf8", description="How the HMAC key is written in the secret.")
     secret_prefix: str = Field("", description='What is taken off the secret before it is decoded, such as "whsec_".')
+    secret_otherwise: Literal["", "utf8"] = Field("", description="How a secret without secret_prefix is written.")
 
     def scheme(self) -> Scheme:
         """Return the signature scheme that the table describes."""

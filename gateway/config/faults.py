@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config_models import (
+from gateway.config.models import (
     AdminConfig,
     Config,
     DeliveryConfig,
@@ -24,7 +24,7 @@ from gateway.config_models import (
     SignatureConfig,
     SourceConfig,
 )
-from gateway.config_secrets import references
+from gateway.config.secrets import references
 
 Location = tuple[str | int, ...]
 
@@ -116,9 +116,11 @@ def _sentence(details: ErrorDetails, document: dict[str, Any]) -> str:
         case "value_error":
             subject = "".join(f"{reference} " for reference in references(_raw(document, location)))
             return f"{subject}{context['error']}"
+        case "reference":
+            return details["msg"]
         case kind if kind in _SENTENCES:
             return _SENTENCES[kind].format(**context)
-    return details["msg"]
+    return f"cannot be used ({details['msg']}); correct it"
 
 
 def _known_keys(location: Location) -> list[str]:

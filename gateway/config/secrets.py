@@ -85,9 +85,9 @@ def resolve(value: Any, info: ValidationInfo) -> Any:
             "is not a reference, and secrets are not written out here; put it into an environment variable "
             'and write "${NAME}", or into a file and write "file:/path"'
         )
-    if not text.strip():
+    if not (secret := text.strip()):
         raise _fault(f"{origin} is empty; put the secret there")
-    return Secret(text)
+    return Secret(secret)
 
 
 SecretReference = Annotated[

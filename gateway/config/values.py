@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from gateway.config_secrets import expand
+from gateway.config.secrets import expand
 from gateway.locators import compile_locator
 
 MAX_PREFIX_LENGTH = 128

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from gateway.config_checks import check, check_names
-from gateway.config_faults import Fault, Location, describe, render
-from gateway.config_file import read
-from gateway.config_models import (
+from gateway.config.checks import check, check_names
+from gateway.config.faults import Fault, Location, describe, render
+from gateway.config.file import read
+from gateway.config.models import (
     CLOUD_URL,
     EVENT_KEY_REFERENCE,
     AdminConfig,
@@ -29,7 +27,7 @@ from gateway.config_models import (
     SignatureConfig,
     SourceConfig,
 )
-from gateway.config_secrets import Secret, Surroundings
+from gateway.config.secrets import Secret, Surroundings
 from gateway.errors import ConfigError
 
 __all__ = [
@@ -147,7 +145,3 @@ class _FileSchema(GenerateJsonSchema):
         if schema.get("default") is None:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")

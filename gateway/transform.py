@@ -51,7 +51,7 @@ class Runner:
         """Break off what is under way, so that its `run` is cancelled; threads end after the transform they are in."""
         batches = list(self._batches)
         for batch in batches:
-            pass
+            batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)
 
     async def _run_awaited(self, items: Sequence[Item]) -> list[Mapped]:

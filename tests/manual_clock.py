@@ -24,7 +24,7 @@ class ManualClock:
         """Wait until `event` is set or the clock was moved by `seconds`."""
         timer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timers.append((self._now + int(seconds * 1000), timer))
-        waiter = asyncio.ensure_future(event.wait())
+        waiter = asyncio.ensure_future(_set(event))
         try:
             await asyncio.wait({waiter, timer}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -39,3 +39,7 @@ class ManualClock:
         for timer in due:
             if not timer.done():
                 timer.set_result(None)
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

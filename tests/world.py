@@ -12,7 +12,8 @@ import aiohttp
 
 from gateway.app import Gateway
 from gateway.config import Config, load
-from gateway.dev.event_api import LocalEventApi, StoredEvent
+from gateway.dev.event_api import LocalEventApi
+from gateway.dev.event_store import StoredEvent
 from gateway.model import History, Query, State
 from tests.signed import SECRETS, signed_headers
 

@@ -15,7 +15,7 @@ import apsw
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.inbox import sqlite_leases, sqlite_search, sqlite_writes
 from gateway.inbox.lock import ServingLock
-from gateway.inbox.sqlite_connection import open_reader, open_writer, require_safe_library
+from gateway.inbox.sqlite_connection import open_reader, open_writer, refusals, require_safe_library
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_writer import Writer
 from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, ReplayMode, Settlement
@@ -137,7 +137,8 @@ def _serve(path: Path, undo: contextlib.ExitStack) -> _Serving:
     undo.callback(lock.release)
     connection = open_writer(path)
     undo.callback(connection.close)
-    sqlite_leases.release(connection)
+    with refusals(path):
+        sqlite_leases.release(connection)
     writer = Writer(connection)
     undo.callback(writer.join)
     undo.callback(writer.stop_accepting)

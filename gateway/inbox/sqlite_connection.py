@@ -46,7 +46,7 @@ def require_safe_library(version: str) -> None:
 def open_writer(path: Path) -> apsw.Connection:
     """Open the one connection that writes, making or upgrading the file. Raises InboxUnsupported."""
     require_local(path)
-    with _refusals(path), contextlib.ExitStack() as undo:
+    with refusals(path), contextlib.ExitStack() as undo:
         create_private(path)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         undo.callback(connection.close)
@@ -66,7 +66,7 @@ def open_reader(path: Path) -> apsw.Connection:
     """Open a connection that only reads and never checkpoints. Raises InboxUnsupported."""
     if not path.exists():
         raise InboxUnsupported(f"there is no inbox at {path}; the first `gateway serve` makes it")
-    with _refusals(path), contextlib.ExitStack() as undo:
+    with refusals(path), contextlib.ExitStack() as undo:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         undo.callback(connection.close)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -98,7 +98,8 @@ def unavailable(error: Exception) -> InboxUnavailable:
 
 
 @contextlib.contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def refusals(path: Path) -> Iterator[None]:
+    """Turn what SQLite says while a file is being opened into a refusal with a sentence."""
     try:
         yield
     except (apsw.NotADBError, apsw.CorruptError) as error:

@@ -12,7 +12,7 @@ from gateway.inbox.contract import Inbox
 from gateway.model import Delivery, Query, State
 from tests.inbox.conftest import Open
 from tests.inbox.engines import DAY
-from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
+from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
 
 
 async def test_a_receipt_names_a_new_entry(inbox: Inbox) -> None:
@@ -28,16 +28,20 @@ async def test_nothing_put_is_nothing_kept(inbox: Inbox) -> None:
 
 
 async def test_what_was_put_is_there_after_reopening(open_inbox: Open) -> None:
-    """Entries and their states outlive the process that put them."""
+    """Entries and their states outlive the process that put them, and what it had leased can be leased again."""
     inbox = await open_inbox()
     keys = await keep(inbox, "evt_1", "evt_2")
+    [taken] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(taken, answered(taken))], NOW)
     [taken] = await inbox.lease(1, LEASE, NOW)
     await inbox.close()
     again = await open_inbox()
     histories = [await again.get(key) for key in keys]
     assert [history.entry.delivery for history in histories if history] == [delivery("evt_1"), delivery("evt_2")]
-    assert [history.entry.state for history in histories if history] == [State.LEASED, State.PENDING]
-    assert await again.lease(1, LEASE, NOW + LEASE + 1) != [taken]
+    assert [history.entry.state for history in histories if history][:1] == [State.FORWARDED]
+    [retaken] = await again.lease(1, LEASE, NOW + LEASE + 1)
+    assert retaken.entry.key == taken.entry.key
+    assert retaken.token != taken.token
 
 
 async def test_a_resend_is_absorbed_and_counted(inbox: Inbox) -> None:

@@ -159,15 +159,33 @@ async def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes()[:100] == b"\xff" * 100
 
 
+def damage(path: Path) -> None:
+    """Overwrite every page but the first two, as a failing disk would."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (size - 8192))
+
+
+async def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """Damage found when the file is opened is a sentence that names the file."""
+    path = tmp_path / "inbox.db"
+    inbox = open_at(path)
+    await keep(inbox, "evt_1")
+    await inbox.close()
+    damage(path)
+    with pytest.raises(InboxUnsupported, match=r"inbox\.db"):
+        open_at(path)
+
+
 async def test_a_damaged_page_ends_the_service(tmp_path: Path) -> None:
     """Damage found at run time stops the acknowledging for good."""
     path = tmp_path / "inbox.db"
     inbox = open_at(path)
     await keep(inbox, "evt_1")
     await inbox.close()
-    content = path.read_bytes()
-    path.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
     inbox = open_at(path)
+    damage(path)
     with pytest.raises(InboxUnavailable):
         await keep(inbox, "evt_2")
     assert inbox.failure

@@ -83,8 +83,11 @@ class Gateway:
         self._apply_server(config)
         admin_app = admin.application(self.inbox, lambda: self.receiver.draining)
         self.admin_port = await self._listen(Listener(admin_app), config.admin.host, config.admin.port)
-        head_seconds = config.server.header_timeout_seconds
-        listener = Listener(self.receiver.application(), head_seconds=head_seconds)
+        listener = Listener(
+            self.receiver.application(),
+            head_seconds=config.server.header_timeout_seconds,
+            on_malformed=self.receiver.refuse_malformed,
+        )
         self.port = await self._listen(listener, config.server.host, config.server.port)
 
     async def reload(self, config: Config) -> None:

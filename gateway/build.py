@@ -51,3 +51,16 @@ def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[str,
         place: tuple((getattr(given, place) if given else ()) or getattr(provider, place))
         for place in ("id", "type", "time", "version")
     }
+
+
+def notes(config: Config) -> dict[str, str]:
+    """Say what an operator should know of each source, in a sentence."""
+    found = {}
+    for name, source in config.sources.items():
+        if source.verify == "none":
+            found[name] = 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
+        elif source.provider == "hmac" and not (source.delivery and source.delivery.id):
+            found[name] = (
+                "delivery.id is not set, so the SHA-256 of the body stands for it and equal bodies are absorbed"
+            )
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,11 @@ from gateway.errors import ConfigError
 
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
+MALFORMED = b'{"status":"rejected","reason":"request_malformed"}'
+
+
+OnMalformed = Callable[[int, str], None]
+"""Told of each request that is not HTTP: the status it was answered with and the kind of fault."""
 
 
 class DeadlineHandler(RequestHandler):
@@ -22,11 +28,12 @@ class DeadlineHandler(RequestHandler):
     aiohttp bounds the idle time between requests and nothing else; a head sent byte by byte would live for ever.
     """
 
-    __slots__ = ("_head_seconds", "_head_timer")
+    __slots__ = ("_head_seconds", "_head_timer", "_on_malformed")
 
-    def __init__(self, manager: Any, *, head_seconds: float, **options: Any) -> None:
+    def __init__(self, manager: Any, *, head_seconds: float, on_malformed: OnMalformed, **options: Any) -> None:
         super().__init__(manager, **options)
         self._head_seconds = head_seconds
+        self._on_malformed = on_malformed
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,6 +54,22 @@ class DeadlineHandler(RequestHandler):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP with a label; aiohttp's own text repeats what was sent."""
+        del message
+        if request.writer.output_size > 0:
+            raise ConnectionError
+        self._on_malformed(status, type(exc).__name__)
+        response = web.Response(status=status, body=MALFORMED, content_type="application/json")
+        response.force_close()
+        return response
+
     def _start_timer(self) -> None:
         self._head_timer = self._loop.call_later(self._head_seconds, self._too_late)
 
@@ -64,7 +87,13 @@ class DeadlineHandler(RequestHandler):
 class Listener:
     """One aiohttp application on one address."""
 
-    def __init__(self, application: web.Application, *, head_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        application: web.Application,
+        *,
+        head_seconds: float = 10.0,
+        on_malformed: OnMalformed = lambda _status, _kind: None,
+    ) -> None:
         self._options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
@@ -73,7 +102,7 @@ class Listener:
             "logger": _silent_logger(),
         }
         self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0, **self._options)
-        self._head_seconds = head_seconds
+        self._handling: dict[str, Any] = {"head_seconds": head_seconds, "on_malformed": on_malformed}
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -106,9 +135,7 @@ class Listener:
         server = self._runner.server
         if server is None:
             raise ConnectionAbortedError
-        return DeadlineHandler(
-            server, loop=asyncio.get_running_loop(), head_seconds=self._head_seconds, **self._options
-        )
+        return DeadlineHandler(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
 
 
 def _busy(server: web.Server) -> bool:

@@ -85,6 +85,12 @@ class Receiver:
             response.force_close()
         return response
 
+    def refuse_malformed(self, status: int, kind: str) -> None:
+        """Write the line of a request that is not HTTP, which the listener has answered."""
+        exchange = Exchange("", new_traceparent(self._rng), time.perf_counter())
+        exchange.label, exchange.detail = "request_malformed", f"this is not HTTP as RFC 9112 has it: {kind}"
+        self._say(exchange, "rejected", status)
+
     async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
         source = self.sources.get(exchange.source)
         if source is None:

@@ -22,7 +22,10 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs in place of tables.")]
 
-out = Console(highlight=False)
+# Where no terminal bounds the width, tables are as wide as their cells: another program reads them.
+UNBOUNDED = 400
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
 err = Console(stderr=True, highlight=False)
 
 

@@ -16,9 +16,11 @@ from gateway.model import History, State
 from gateway.providers import PROVIDERS
 
 
-def table(*columns: str, rows: Iterable[Sequence[object]]) -> None:
-    """Print a table whose cells are plain text, never markup."""
-    grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
+def table(*columns: str, rows: Iterable[Sequence[object]], whole: str = "") -> None:
+    """Print a table whose cells are plain text, never markup; long cells are folded, except those of column `whole`."""
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold", no_wrap=column == whole)
     for row in rows:
         grid.add_row(*(_plain(cell) for cell in row))
     out.print(grid)
@@ -26,19 +28,17 @@ def table(*columns: str, rows: Iterable[Sequence[object]]) -> None:
 
 def print_start(gateway: Gateway, *, event_api_url: str, local: bool) -> None:
     """Print where everything is, and which URL to register where."""
-    kind = "local event API, open it in a browser to see what arrived" if local else "Inngest Dev Server"
+    kind = "local, shows what arrived" if local else "Inngest Dev Server"
     out.print(f"Gateway    http://{gateway.config.server.host}:{gateway.port}", markup=False)
     out.print(f"Admin      http://{gateway.config.admin.host}:{gateway.admin_port}/readyz", markup=False)
     out.print(f"Event API  {event_api_url} ({kind})", markup=False)
     out.print(f"Inbox      {gateway.config.inbox_path}\n", markup=False, soft_wrap=True)
-    rows = [
-        (name, registered_url(gateway.config, name, gateway.port), PROVIDERS[source.provider].register_at)
-        for name, source in gateway.config.sources.items()
-    ]
-    table("source", "URL to register", "where to paste it", rows=rows)
-    out.print(
-        "Providers reach this machine through a tunnel; put its address in front of /webhooks/...\n", markup=False
-    )
+    out.print("URLs to register, and where:", style="bold")
+    width = max(map(len, gateway.config.sources)) + 2
+    for name, source in gateway.config.sources.items():
+        out.print(f"{name:{width}}{registered_url(gateway.config, name, gateway.port)}", markup=False, soft_wrap=True)
+        out.print(f"{'':{width}}{PROVIDERS[source.provider].register_at}", style="dim", markup=False, soft_wrap=True)
+    out.print("A provider needs an address it can reach: put your host's or tunnel's in front of /webhooks.\n")
 
 
 def print_answer(source: str, kind: str, answer: Answered) -> None:
@@ -59,7 +59,7 @@ def print_outcomes(histories: Sequence[History]) -> None:
         if not history.events
     ]
     out.print()
-    table("delivery", "event name", "event id", "answer", rows=rows)
+    table("delivery", "event name", "event id", "answer", rows=rows, whole="event name")
 
 
 def answer(history: History, index: int) -> str:

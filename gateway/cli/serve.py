@@ -34,6 +34,8 @@ def serve(config: ConfigOption = None) -> None:
             inbox=str(loaded.inbox_path),
             event_api=loaded.event_api.url,
         )
+        for name, note in build.notes(loaded).items():
+            gateway.log.note(source=name, detail=note)
 
     raise typer.Exit(run_on_uvloop(run(lambda: load_config(config, dev=False), announce)))
 
@@ -49,6 +51,8 @@ def check(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     loaded = load_config(config, dev=False)
     names = sorted(build.sources(loaded))
     if json:
-        write_json({"file": str(loaded.path), "sources": names, "faults": []})
+        write_json({"file": str(loaded.path), "sources": names, "notes": build.notes(loaded), "faults": []})
     else:
+        for name, note in build.notes(loaded).items():
+            out.print(f"{loaded.path}: sources.{name}: {note}", markup=False, soft_wrap=True)
         out.print(f"{loaded.path}: no faults; {len(names)} sources: {', '.join(names)}", markup=False, soft_wrap=True)

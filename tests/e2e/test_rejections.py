@@ -122,10 +122,12 @@ async def test_raw_bytes(world: World, raw: bytes) -> None:
     with capture_logs() as lines:
         reader, writer = await asyncio.open_connection("127.0.0.1", world.gateway.port)
         writer.write(raw)
-        head = await asyncio.wait_for(reader.readline(), 5)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
         writer.close()
         await writer.wait_closed()
-    assert head.split(b" ")[1][:1] == b"4"
+    assert answer.split(b" ")[1][:1] == b"4"
+    assert b'{"status":"rejected"' in answer
+    assert [line["outcome"] for line in lines] == ["rejected"]
     assert not [line for line in lines if line["event"] == "crashed"]
     assert (await world.send("stripe", BODIES["stripe"]))[0] == 200
 

@@ -64,8 +64,6 @@ class Runner:
                 async with scope:
                     outcome = await _await(mapper.function, entry.delivery)
                 return stamp(entry, mapper, outcome)
-            except GeneratorExit:
-                raise
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise

@@ -36,7 +36,7 @@ schema: $(STAMP) ## Write docs/gateway.schema.json from the code
 	$(BIN)/python -m gateway.config > docs/gateway.schema.json
 
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
-	$(BIN)/python -m pytest -q tests/transforms --update-golden
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/transforms
 
 bench: $(STAMP) ## Measure CPU time per webhook
 	$(BIN)/python benchmarks/intake.py

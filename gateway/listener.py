@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.errors import ConfigError
@@ -107,7 +107,13 @@ class Listener:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes a free one, which `port` then tells. Raises ConfigError when the address is taken."""
+        """Listen; port 0 takes a free one, which `port` then tells.
+
+        Raises ConfigError when the address is taken, or when aiohttp lacks its parser in C: the one in Python has had
+        most of the request smuggling faults.
+        """
+        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:

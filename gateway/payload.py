@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
@@ -58,7 +59,7 @@ def stringify_big_integers(value: Any) -> Any:
             return str(value)
         case dict():
             return {key: stringify_big_integers(item) for key, item in value.items()}
-        case list():
+        case list() | tuple():
             return [stringify_big_integers(item) for item in value]
     return value
 
@@ -110,7 +111,7 @@ def _refuse_constant(_: str) -> NoReturn:
     raise ValueError("not JSON")
 
 
-def _walk_big(value: Any) -> Any:
+def _walk_big(value: Any) -> Iterator[int]:
     match value:
         case bool():
             return
@@ -119,6 +120,6 @@ def _walk_big(value: Any) -> Any:
         case dict():
             for item in value.values():
                 yield from _walk_big(item)
-        case list():
+        case list() | tuple():
             for item in value:
                 yield from _walk_big(item)

@@ -1,6 +1,9 @@
 """The listener's deadlines, and its drain."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -145,3 +148,15 @@ async def test_address_that_is_taken(listener: Listener, echo: Echo) -> None:
     """A port that another program has is a sentence that names it."""
     with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{listener.port}"):
         await Listener(echo.application()).start("127.0.0.1", listener.port)
+
+
+def test_parser_in_python_is_refused() -> None:
+    """Where aiohttp's parser in C is missing, nothing is served."""
+    code = (
+        "import asyncio\nfrom aiohttp import web\nfrom gateway.listener import Listener\n"
+        "asyncio.run(Listener(web.Application()).start('127.0.0.1', 0))"
+    )
+    environ = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert "ConfigError: aiohttp runs without its C parser" in done.stderr

@@ -250,9 +250,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for in the inbox; all given fields must match, newest first.
+    """What to look for in the inbox; all given fields must match.
 
-    `id` matches a delivery id, an event id, an id the event API returned, or a trace id.
+    `id` matches a delivery id, an event id, an id the event API returned, or a trace id. `reason` is part of the
+    entry's reason, in the same case. `after` leaves out the entries whose key is not greater.
     """
 
     id: str = ""
@@ -262,6 +263,19 @@ class Query:
     since: int | None = None
     until: int | None = None
     limit: int = 50
+    reason: str = ""
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One step of a replay: how many entries are pending again, and the last key that was looked at.
+
+    The next step takes `last_key` as its `Query.after`; nothing is left when the two are equal.
+    """
+
+    count: int
+    last_key: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
-from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, ReplayMode, Settlement
+from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
 
 
 class Inbox(Protocol):
@@ -28,11 +28,14 @@ class Inbox(Protocol):
         """
         ...
 
-    async def lease(self, limit: int, duration_ms: int, now: int) -> list[Lease]:
+    async def lease(
+        self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
+    ) -> list[Lease]:
         """Lease up to `limit` entries that are pending and due, or whose lease expired before `now`; oldest first.
 
         The members of a frozen batch are leased together or not at all, even where they exceed `limit`, and a call
-        returns either one frozen batch, in the order of its positions, or entries that belong to none.
+        returns either one frozen batch, in the order of its positions, or entries that belong to none. Entries of
+        the sources in `exclude` stay, and so does a frozen batch that holds one of them.
         """
         ...
 
@@ -56,8 +59,15 @@ class Inbox(Protocol):
         """Count entries by source and state."""
         ...
 
-    async def replay(self, query: Query, mode: ReplayMode, now: int) -> int:
-        """Make the settled entries that match pending again and return how many; those without a body are left."""
+    async def count(self, query: Query) -> int:
+        """Count the entries that a replay of `query` would take, whatever its limit."""
+        ...
+
+    async def replay(self, query: Query, mode: ReplayMode, now: int) -> Replayed:
+        """Make settled entries that match and have their body pending again: `query.limit` at most, by ascending key.
+
+        One call is one small step; Replayed says from which key the next one goes on.
+        """
         ...
 
     async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:

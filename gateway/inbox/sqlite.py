@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite_connection import open_reader, open_writer, refusals, require_safe_library
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_writer import Writer
-from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, ReplayMode, Settlement
+from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
 
 T = TypeVar("T")
 
@@ -73,10 +73,12 @@ class SqliteInbox:
             lambda db: sqlite_writes.put(db, deliveries, now, window_ms), max_waiting=self._max_waiting
         )
 
-    async def lease(self, limit: int, duration_ms: int, now: int) -> list[Lease]:
+    async def lease(
+        self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
+    ) -> list[Lease]:
         """Lease due entries, oldest first, or one frozen batch."""
         token, until = secrets.token_hex(16), now + duration_ms
-        keys = await self._write(lambda db: sqlite_leases.lease(db, limit, until, now, token))
+        keys = await self._write(lambda db: sqlite_leases.lease(db, limit, until, now, token, exclude=exclude))
         if not keys:
             return []
         entries = await self._reader.run(lambda db: sqlite_search.entries(db, keys))
@@ -98,9 +100,15 @@ class SqliteInbox:
         """Count entries by source and state."""
         return await self._reader.run(sqlite_search.counts)
 
-    async def replay(self, query: Query, mode: ReplayMode, now: int) -> int:
-        """Make the newest `query.limit` settled entries that match, and have their body, pending again."""
-        return await self._write(lambda db: sqlite_writes.replay(db, query, mode, now))
+    async def count(self, query: Query) -> int:
+        """Count the entries that a replay of `query` would take."""
+        return await self._reader.run(lambda db: sqlite_search.count(db, query))
+
+    async def replay(self, query: Query, mode: ReplayMode, now: int) -> Replayed:
+        """Make one step's settled entries pending again; the reader looks for them, so that no commit waits."""
+        keys = await self._reader.run(lambda db: sqlite_search.replayable(db, query))
+        replayed = await self._write(lambda db: sqlite_writes.replay(db, keys, query, mode, now))
+        return Replayed(replayed, keys[-1] if keys else query.after)
 
     async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
         """Take one step of retention; an entry without its body stays until its id goes too."""

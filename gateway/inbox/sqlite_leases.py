@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import heapq
+import itertools
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import apsw
 
@@ -10,21 +15,26 @@ from gateway.errors import LeaseLost
 from gateway.inbox.sqlite_connection import rows
 from gateway.model import Lease, SentEvent, Settlement, State
 
-_FREE = """
+_NEXT_SOURCE = "SELECT min(source) FROM entries WHERE state = 'pending' AND batch IS NULL AND source > ?"
+_DUE = (
+    "SELECT due_at, key FROM entries WHERE state = 'pending' AND batch IS NULL AND source = ? AND due_at <= ? "
+    "ORDER BY due_at, key"
+)
+_EXPIRED = """
 SELECT due_at, key FROM entries
-  WHERE state = 'pending' AND batch IS NULL AND due_at <= :now
-UNION ALL
-SELECT due_at, key FROM entries
-  WHERE state = 'leased' AND batch IS NULL AND due_at <= :now AND leased_until < :now
-ORDER BY due_at, key LIMIT :limit
+WHERE state = 'leased' AND batch IS NULL AND due_at <= :now AND leased_until < :now
+  AND source NOT IN (SELECT value FROM json_each(:excluded))
+ORDER BY due_at, key
 """
 
-# The oldest frozen batch of which no member waits for its time or is leased by another.
+# The oldest frozen batch of which no member waits for its time, is leased by another or is of an excluded source.
 _OLDEST_BATCH = """
 SELECT due_at, key, batch FROM entries
 WHERE batch IS NOT NULL AND due_at <= :now AND (state = 'pending' OR leased_until < :now) AND NOT EXISTS (
   SELECT 1 FROM entries AS member
-  WHERE member.batch = entries.batch AND (member.due_at > :now OR member.leased_until >= :now))
+  WHERE member.batch = entries.batch AND (
+    member.due_at > :now OR member.leased_until >= :now
+    OR member.source IN (SELECT value FROM json_each(:excluded))))
 ORDER BY due_at, key LIMIT 1
 """
 _MEMBERS = "SELECT key FROM entries WHERE batch = ? ORDER BY position"
@@ -49,10 +59,13 @@ _FORGET_EVENTS = "DELETE FROM events WHERE key = ?"
 _KEEP_EVENT = "INSERT INTO events (key, n, id, name, event_api_id) VALUES (?, ?, ?, ?, ?)"
 
 
-def lease(connection: apsw.Connection, limit: int, until: int, now: int, token: str) -> list[int]:
+def lease(
+    connection: apsw.Connection, limit: int, until: int, now: int, token: str, *, exclude: Collection[str]
+) -> list[int]:
     """Lease under `token` the oldest free entries, or the frozen batch that is older than all of them; return keys."""
-    free = rows(connection, _FREE, {"now": now, "limit": limit})
-    frozen = rows(connection, _OLDEST_BATCH, {"now": now})
+    bounds = {"now": now, "excluded": json.dumps([*exclude])}
+    free = _oldest_free(connection, limit, bounds, exclude)
+    frozen = rows(connection, _OLDEST_BATCH, bounds)
     if frozen and (not free or frozen[0][:2] < free[0]):
         keys = [key for (key,) in rows(connection, _MEMBERS, frozen[0][2:])]
     else:
@@ -71,6 +84,28 @@ def settle(
 ) -> list[LeaseLost | None]:
     """Record what became of each lease that is still held."""
     return [_settle_one(connection, held, settlement, now) for held, settlement in settlements]
+
+
+def _oldest_free(
+    connection: apsw.Connection, limit: int, bounds: Mapping[str, Any], exclude: Collection[str]
+) -> list[tuple[int, int]]:
+    """Return due_at and key of the oldest free entries: each source's are in order already, and are merged lazily.
+
+    So the backlog of an excluded source costs nothing, however large it is.
+    """
+    with contextlib.ExitStack() as opened:
+        streams = [opened.enter_context(contextlib.closing(connection.execute(_EXPIRED, bounds)))]
+        for source in _waiting_sources(connection):
+            if source not in exclude:
+                due = connection.execute(_DUE, (source, bounds["now"]))
+                streams.append(opened.enter_context(contextlib.closing(due)))
+        return list(itertools.islice(heapq.merge(*streams), limit))
+
+
+def _waiting_sources(connection: apsw.Connection) -> Iterator[str]:
+    source = ""
+    while source := rows(connection, _NEXT_SOURCE, (source,))[0][0]:
+        yield source
 
 
 def _settle_one(connection: apsw.Connection, held: Lease, settlement: Settlement, now: int) -> LeaseLost | None:

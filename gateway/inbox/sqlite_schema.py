@@ -100,8 +100,14 @@ CREATE INDEX events_id ON events (id);
 CREATE INDEX events_event_api_id ON events (event_api_id) WHERE event_api_id <> '';
 """
 
+# A lease takes the oldest of some sources, so each source has an order of its own.
+_DUE_BY_SOURCE = """
+DROP INDEX entries_due;
+CREATE INDEX entries_due ON entries (source, due_at) WHERE state = 'pending' AND batch IS NULL;
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY,)
+_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE)
 SCHEMA = len(_STEPS)
 
 

@@ -1,4 +1,4 @@
-"""What the reader thread asks of an inbox file: search, get, counts, and the bodies of leased entries."""
+"""What the reader thread asks of an inbox file: search, get, counts, what a replay takes, bodies of leased entries."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _ONE = f"SELECT {', '.join(WIDE)} FROM {TABLES} WHERE entries.key = ?"  # noqa: 
 _ATTEMPTS = "SELECT number, at, duration_ms, outcome, status, detail FROM attempts WHERE key = ? ORDER BY number"
 _EVENTS = "SELECT id, name, event_api_id FROM events WHERE key = ? ORDER BY n"
 
+_REPLAYABLE = "entries.settled_at IS NOT NULL AND entries.body_kept = 1"
+
 _STATES = ", ".join(f"sum(state = '{state.value}')" for state in State)
 _TALLY = (
     f"SELECT source, max(received_at), min(iif(state IN ('pending', 'leased'), received_at, NULL)), {_STATES} "  # noqa: S608 - fixed fragments
@@ -48,6 +50,10 @@ def matching(query: Query) -> tuple[str, list[Any]]:
         terms.append((f"{narrowed_by_id}entries.received_at >= ?", (query.since,)))
     if query.until is not None:
         terms.append((f"{narrowed_by_id}entries.received_at < ?", (query.until,)))
+    if query.reason:
+        terms.append(("instr(entries.reason, ?)", (query.reason,)))
+    if query.after:
+        terms.append(("entries.key > ?", (query.after,)))
     conditions = " AND ".join(condition for condition, _ in terms) or "TRUE"
     return conditions, [value for _, values in terms for value in values]
 
@@ -61,6 +67,23 @@ def search(connection: apsw.Connection, query: Query) -> list[History]:
     )
     narrow = [named(NARROW, row) for row in rows(connection, found, (*values, query.limit))]
     return [history(row, *_life(connection, row["key"])) for row in narrow]
+
+
+def count(connection: apsw.Connection, query: Query) -> int:
+    """Count the settled entries that match and have their body."""
+    conditions, values = matching(query)
+    [[number]] = rows(connection, f"SELECT count(*) FROM entries WHERE {conditions} AND {_REPLAYABLE}", values)  # noqa: S608 - fixed fragments, bound values
+    return int(number)
+
+
+def replayable(connection: apsw.Connection, query: Query) -> list[int]:
+    """Return the keys of the settled entries that match and have their body, ascending, up to the query's limit.
+
+    The steps of a replay walk the table once, in all; with another index each of them would sort all that is left.
+    """
+    conditions, values = matching(query)
+    found = f"SELECT key FROM entries NOT INDEXED WHERE {conditions} AND {_REPLAYABLE} ORDER BY key LIMIT ?"  # noqa: S608 - fixed fragments, bound values
+    return [key for (key,) in rows(connection, found, (*values, query.limit))]
 
 
 def get(connection: apsw.Connection, key: int) -> History | None:

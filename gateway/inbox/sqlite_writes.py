@@ -54,17 +54,13 @@ def put(connection: apsw.Connection, deliveries: Sequence[Delivery], now: int, w
     return [_put_one(connection, delivery, now, window_ms) for delivery in deliveries]
 
 
-def replay(connection: apsw.Connection, query: Query, mode: ReplayMode, now: int) -> int:
-    """Make the newest `query.limit` settled entries that match and have their body pending again."""
+def replay(connection: apsw.Connection, keys: Sequence[int], query: Query, mode: ReplayMode, now: int) -> int:
+    """Make those of `keys` that still match, and are settled with their body, pending again; return how many."""
     conditions, values = matching(query)
-    chosen = (
-        f"SELECT entries.key FROM entries WHERE {conditions} AND settled_at IS NOT NULL AND body_kept = 1 "  # noqa: S608 - fixed fragments, bound values
-        "ORDER BY received_at DESC, key DESC LIMIT ?"
-    )
     generations = 1 if mode is ReplayMode.RERUN else 0
-    keys = [key for (key,) in rows(connection, chosen, (*values, query.limit))]
-    connection.executemany(_RESTART, [(now, generations, key) for key in keys])
-    return len(keys)
+    before = connection.total_changes()
+    connection.executemany(f"{_RESTART} AND {conditions}", [(now, generations, key, *values) for key in keys])
+    return connection.total_changes() - before
 
 
 def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limit: int) -> int:

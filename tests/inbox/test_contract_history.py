@@ -1,9 +1,11 @@
 """Search, get, counts, replay and retention, on every engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.inbox.contract import Inbox
-from gateway.model import Query, ReplayMode, SentEvent, Settlement, State
+from gateway.model import Query, Replayed, ReplayMode, SentEvent, Settlement, State
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, frozen, keep, settle_all
 
@@ -116,7 +118,7 @@ async def test_a_replay_starts_over(inbox: Inbox, state: State, mode: ReplayMode
     [key] = await keep(inbox, "evt_1")
     [lease] = await inbox.lease(1, LEASE, NOW)
     await inbox.settle([(lease, answered(lease, state=state, reason="x", rejections=3, rejected_at=NOW))], NOW)
-    assert await inbox.replay(Query(id="evt_1"), mode, NOW + 7) == 1
+    assert await inbox.replay(Query(id="evt_1"), mode, NOW + 7) == Replayed(1, key)
     [again] = await inbox.lease(1, LEASE, NOW + 7)
     entry = again.entry
     assert (entry.key, entry.delivery, entry.due_at, entry.generation) == (key, delivery("evt_1"), NOW + 7, generation)
@@ -127,16 +129,49 @@ async def test_a_replay_starts_over(inbox: Inbox, state: State, mode: ReplayMode
 
 
 async def test_a_replay_takes_what_matches_and_is_settled(inbox: Inbox) -> None:
-    """Only settled entries that match are replayed, at most as many as the query allows, the newest first."""
+    """Only settled entries that match are replayed, the oldest key first; a count tells how many there are."""
     await keep(inbox, "a", "b", "c")
     await settle_all(inbox, State.DEAD)
     await inbox.put([delivery("d", source="other")], NOW)
     await settle_all(inbox, State.DEAD)
     await keep(inbox, "e")
-    assert await inbox.replay(Query(source="acme", limit=2), ReplayMode.RESEND, NOW) == 2
-    assert await found(inbox, Query(state=State.DEAD)) == ["d", "a"]
-    assert await inbox.replay(Query(source="acme"), ReplayMode.RESEND, NOW) == 1
-    assert await inbox.replay(Query(source="acme"), ReplayMode.RESEND, NOW) == 0
+    assert await inbox.count(Query(source="acme", limit=2)) == 3
+    assert (await inbox.replay(Query(source="acme", limit=2), ReplayMode.RESEND, NOW)).count == 2
+    assert await found(inbox, Query(state=State.DEAD)) == ["d", "c"]
+    assert await inbox.count(Query(source="acme")) == 1
+    assert (await inbox.replay(Query(source="acme"), ReplayMode.RESEND, NOW)).count == 1
+    assert await inbox.replay(Query(source="acme"), ReplayMode.RESEND, NOW) == Replayed(0, 0)
+    assert await inbox.count(Query()) == 1
+
+
+async def test_a_replay_goes_on_after_the_last_key(inbox: Inbox) -> None:
+    """Step by step, each from the key that the one before told, a replay takes every entry once and then ends."""
+    keys = await keep(inbox, *"abcdefg")
+    await settle_all(inbox, State.DEAD)
+    query, steps = Query(state=State.DEAD, limit=3), []
+    while (step := await inbox.replay(query, ReplayMode.RERUN, NOW)).last_key != query.after:
+        steps.append(step)
+        query = replace(query, after=step.last_key)
+        await settle_all(inbox, State.DEAD)
+    assert steps == [Replayed(3, keys[2]), Replayed(3, keys[5]), Replayed(1, keys[6])]
+    assert [history.entry.generation for history in await inbox.search(Query())] == [1] * 7
+    assert await found(inbox, Query(after=keys[4])) == ["g", "f"]
+    assert await inbox.count(Query(after=keys[4])) == 2
+
+
+async def test_a_reason_is_found_by_a_part_of_it(inbox: Inbox) -> None:
+    """Search, count and replay by reason take the entries whose reason holds the text, as text."""
+    keys = await keep(inbox, "a", "b", "c")
+    leases = await inbox.lease(3, LEASE, NOW)
+    reasons = ["KeyError: 'id'", "100% of tries failed", ""]
+    await inbox.settle(
+        [(lease, Settlement(State.DEAD, reason)) for lease, reason in zip(leases, reasons, strict=True)], NOW
+    )
+    assert await found(inbox, Query(reason="Key")) == ["a"]
+    assert await found(inbox, Query(reason="%")) == ["b"]
+    assert await found(inbox, Query(reason="key")) == []
+    assert await inbox.count(Query(reason="'id'", state=State.DEAD)) == 1
+    assert await inbox.replay(Query(reason="tries"), ReplayMode.RESEND, NOW) == Replayed(1, keys[1])
 
 
 async def test_the_body_goes_and_the_id_stays(inbox: Inbox) -> None:
@@ -153,7 +188,8 @@ async def test_the_body_goes_and_the_id_stays(inbox: Inbox) -> None:
     assert (history.entry.delivery.id, history.entry.delivery.type, history.duplicates) == ("evt_1", "order.created", 1)
     assert (history.attempts, history.events) == ((), ())
     assert await found(inbox, Query(id="acme:evt_1")) == []
-    assert await inbox.replay(Query(), ReplayMode.RESEND, NOW) == 0
+    assert await inbox.count(Query()) == 0
+    assert (await inbox.replay(Query(), ReplayMode.RESEND, NOW)).count == 0
 
 
 async def test_the_id_goes_last(inbox: Inbox) -> None:
@@ -175,7 +211,7 @@ async def test_an_id_may_go_before_the_body(inbox: Inbox) -> None:
     assert await inbox.prune(LONG_AGO, SOON) == 1
     [new] = await inbox.put([delivery("evt_1")], NOW)
     assert (new.duplicate, new.key != key) == (False, True)
-    assert await inbox.replay(Query(), ReplayMode.RESEND, NOW) == 1
+    assert await inbox.replay(Query(), ReplayMode.RESEND, NOW) == Replayed(1, key)
 
 
 async def test_the_unfinished_is_never_pruned(inbox: Inbox) -> None:

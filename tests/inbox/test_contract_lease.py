@@ -227,3 +227,32 @@ async def test_a_settlement_thaws(inbox: Inbox) -> None:
     history = await inbox.get(first)
     assert history
     assert history.entry.frozen is None
+
+
+async def test_excluded_sources_stay(inbox: Inbox) -> None:
+    """Entries of an excluded source are not leased, due or expired; those of others come as ever, oldest first."""
+    [b] = await keep(inbox, "b")
+    sources = [("a", "other", NOW - 3), ("c", "third", NOW - 2), ("d", "other", NOW - 1)]
+    keys = {}
+    for name, source, now in sources:
+        [receipt] = await inbox.put([delivery(name, source=source)], now)
+        keys[name] = receipt.key
+    taken = [lease.entry.key for lease in await inbox.lease(9, LEASE, NOW, {"other"})]
+    assert taken == [keys["c"], b]
+    late = NOW + LEASE + 1
+    assert [lease.entry.key for lease in await inbox.lease(9, LEASE, late, {"other", "third"})] == [b]
+    assert await inbox.lease(9, LEASE, late, ["acme", "other", "third"]) == []
+    assert [lease.entry.key for lease in await inbox.lease(2, LEASE, late)] == [keys["a"], keys["c"]]
+    assert [lease.entry.key for lease in await inbox.lease(2, LEASE, late)] == [keys["d"]]
+
+
+async def test_a_batch_with_a_member_of_an_excluded_source_waits(inbox: Inbox) -> None:
+    """A frozen batch of several sources stays whole when one of them is excluded, and others pass."""
+    await keep(inbox, "evt_1")
+    await inbox.put([delivery("evt_2", source="other")], NOW)
+    one, two = await inbox.lease(9, LEASE, NOW)
+    await inbox.settle([(one, frozen(one, "b1", 0, NOW)), (two, frozen(two, "b1", 1, NOW))], NOW)
+    [free] = await keep(inbox, "evt_3")
+    assert [lease.entry.key for lease in await inbox.lease(9, LEASE, NOW, {"other"})] == [free]
+    assert await inbox.lease(9, LEASE, NOW, {"other"}) == []
+    assert [lease.entry.key for lease in await inbox.lease(1, LEASE, NOW)] == [one.entry.key, two.entry.key]

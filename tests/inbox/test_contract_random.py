@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gateway.errors import LeaseLost
-from gateway.model import Lease, Query, ReplayMode, Settlement, State
+from gateway.model import Lease, Query, Replayed, ReplayMode, Settlement, State
 from tests.inbox.engines import ENGINES
 from tests.inbox.samples import NOW, answered, delivery, frozen
 
 WINDOW = 400
 DURATION = 30
 UNFINISHED = {State.PENDING, State.LEASED}
+
+
+def source_of(name: str) -> str:
+    """Return the source that deliveries of this name come from."""
+    return "acme" if name in "abcde" else "other"
 
 
 @dataclass
@@ -33,6 +38,11 @@ class Known:
     generation: int = 0
     body_kept: bool = True
 
+    @property
+    def source(self) -> str:
+        """The source of the entry."""
+        return source_of(self.name)
+
     def is_free(self, now: int) -> bool:
         """Tell whether a forwarder may lease the entry now."""
         expired = self.lease is not None and self.lease.until < now
@@ -46,15 +56,15 @@ class Model:
     entries: dict[int, Known] = field(default_factory=dict)
     ids: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def due(self, limit: int, now: int) -> list[int]:
+    def due(self, limit: int, now: int, exclude: set[str]) -> list[int]:
         """Return the keys that a lease gives now, in order."""
         members: dict[str, list[int]] = {}
         for key, known in self.entries.items():
             if known.batch:
                 members.setdefault(known.batch[0], []).append(key)
-        whole = {batch for batch, keys in members.items() if all(self.entries[key].is_free(now) for key in keys)}
-        oldest_first = sorted(self.entries, key=lambda key: (self.entries[key].due_at, key))
-        free = [key for key in oldest_first if self.entries[key].is_free(now)]
+        may_go = {key for key, known in self.entries.items() if known.is_free(now) and known.source not in exclude}
+        whole = {batch for batch, keys in members.items() if may_go.issuperset(keys)}
+        free = sorted(may_go, key=lambda key: (self.entries[key].due_at, key))
         free = [key for key in free if not (batch := self.entries[key].batch) or batch[0] in whole]
         if free and (batch := self.entries[free[0]].batch):
             return sorted(members[batch[0]], key=lambda key: self.entries[key].batch or ("", 0))
@@ -90,7 +100,7 @@ class RandomLife(RuleBasedStateMachine):
     @rule(names=st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4))
     def put(self, names: list[str]) -> None:
         """Put deliveries; those known within the window are duplicates."""
-        sent = [delivery(name, received_at=self.now) for name in names]
+        sent = [delivery(name, source=source_of(name), received_at=self.now) for name in names]
         for name, receipt in zip(names, self.loop.run(self.inbox.put(sent, self.now)), strict=True):
             key, first_seen = self.model.ids.get(name, (0, -1))
             if first_seen >= self.now - WINDOW:
@@ -101,11 +111,11 @@ class RandomLife(RuleBasedStateMachine):
                 self.model.ids[name] = (receipt.key, self.now)
                 self.model.entries[receipt.key] = Known(name, self.now, self.now)
 
-    @rule(limit=st.integers(1, 4))
-    def lease(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 4), exclude=st.sampled_from([set(), set(), {"acme"}, {"other", "nobody"}]))
+    def lease(self, limit: int, exclude: set[str]) -> None:
         """Lease what the model says is due, in its order."""
-        expected = self.model.due(limit, self.now)
-        leases = self.loop.run(self.inbox.lease(limit, DURATION, self.now))
+        expected = self.model.due(limit, self.now, exclude)
+        leases = self.loop.run(self.inbox.lease(limit, DURATION, self.now, exclude))
         assert [lease.entry.key for lease in leases] == expected
         for lease in leases:
             known = self.model.entries[lease.entry.key]
@@ -144,12 +154,22 @@ class RandomLife(RuleBasedStateMachine):
             known.due_at = known.due_at if given.due_at is None else given.due_at
             known.batch = (given.frozen.batch, given.frozen.position) if given.frozen else None
 
-    @rule(state=st.sampled_from([State.FORWARDED, State.SKIPPED, State.DEAD]), mode=st.sampled_from(ReplayMode))
-    def replay(self, state: State, mode: ReplayMode) -> None:
-        """Replay what is settled in one way and still has its body."""
-        chosen = [known for known in self.model.entries.values() if known.state is state and known.body_kept]
-        assert self.loop.run(self.inbox.replay(Query(state=state, limit=999), mode, self.now)) == len(chosen)
-        for known in chosen:
+    @rule(
+        state=st.sampled_from([State.FORWARDED, State.SKIPPED, State.DEAD]),
+        mode=st.sampled_from(ReplayMode),
+        limit=st.integers(1, 5),
+        after=st.integers(0, 3),
+    )
+    def replay(self, state: State, mode: ReplayMode, limit: int, after: int) -> None:
+        """Take one step of a replay of what is settled in one way and still has its body."""
+        entries = self.model.entries
+        matching = [key for key in sorted(entries) if entries[key].state is state and entries[key].body_kept]
+        matching = [key for key in matching if key > after]
+        chosen, query = matching[:limit], Query(state=state, limit=limit, after=after)
+        assert self.loop.run(self.inbox.count(query)) == len(matching)
+        step = self.loop.run(self.inbox.replay(query, mode, self.now))
+        assert step == Replayed(len(chosen), chosen[-1] if chosen else after)
+        for known in (entries[key] for key in chosen):
             known.state, known.due_at = State.PENDING, self.now
             known.generation += mode is ReplayMode.RERUN
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.receive import Receiver
 from gateway.sender import Sender
+from gateway.sources import Source
 from gateway.telemetry.logs import Log
 
 DAY_MS = 86_400_000
@@ -67,28 +69,32 @@ class Gateway:
         built = build.sources(config)
         self.inbox = await _open_inbox(config)
         self._stack.push_async_callback(self.inbox.close)
-        self._event_api = _event_api(config)
-        self._stack.push_async_callback(self._close_event_api)
-        limits = _limits(config)
-        self._sender = Sender(self.inbox, self._event_api, limits, clock=self.clock, rng=self._rng, log=self.log)
-        leasing = Leasing(_lease_ms(config), built)
-        self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
-        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
-        for task in self._tasks:
-            task.add_done_callback(self._notice_end)
-        self._stack.push_async_callback(self._stop_forwarding)
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._forwarder.wake
+            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
         )
         self._apply_server(config)
         admin_app = admin.application(self.inbox, lambda: self.receiver.draining)
         self.admin_port = await self._listen(Listener(admin_app), config.admin.host, config.admin.port)
+        await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.application(),
             head_seconds=config.server.header_timeout_seconds,
             on_malformed=self.receiver.refuse_malformed,
         )
         self.port = await self._listen(listener, config.server.host, config.server.port)
+
+    async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
+        self._event_api = _event_api(config)
+        self._stack.push_async_callback(self._close_event_api)
+        self._sender = Sender(
+            self.inbox, self._event_api, _limits(config), clock=self.clock, rng=self._rng, log=self.log
+        )
+        leasing = Leasing(_lease_ms(config), built)
+        self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
+        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        for task in self._tasks:
+            task.add_done_callback(self._notice_end)
+        self._stack.push_async_callback(self._stop_forwarding)
 
     async def reload(self, config: Config) -> None:
         """Take a changed configuration: sources, event API, limits and timeouts; addresses and inbox need a restart."""
@@ -102,6 +108,11 @@ class Gateway:
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
         await old.close()
+
+    async def drain(self) -> None:
+        """Say on every answer that the connection ends, and not to be ready, for as long as load balancers need."""
+        self.receiver.draining = True
+        await asyncio.sleep(self.config.server.drain_seconds)
 
     async def stop(self) -> None:
         """Refuse new connections, finish what is under way, give back leases, close the inbox."""
@@ -122,6 +133,9 @@ class Gateway:
         await listener.start(host, port)
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
+
+    def _wake(self) -> None:
+        self._forwarder.wake()
 
     def _notice_end(self, task: asyncio.Task[None]) -> None:
         """Mark the gateway as broken when a task that runs for ever ends by a fault."""
@@ -177,6 +191,8 @@ async def run(load: Callable[[], Config], accompany: Accompany) -> int:
         if code is not None:
             break
     companion.cancel()
+    if code is None:
+        await gateway.drain()
     await gateway.stop()
     gateway.log.stopped()
     return code or 0
@@ -188,7 +204,9 @@ def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.
 
     def end(number: signal.Signals) -> None:
         if stop.is_set():
-            raise SystemExit(1)
+            # What was acknowledged is on disk and leases run out, so nothing is lost by leaving at once.
+            gateway.log.cut_short(signal=number.name)
+            os._exit(1)
         gateway.log.draining(signal=number.name)
         stop.set()
 
@@ -226,4 +244,5 @@ def _limits(config: Config) -> Limits:
 
 
 def _lease_ms(config: Config) -> int:
-    return int(config.event_api.timeout_seconds * 2_000) + LEASE_MARGIN_MS
+    mapping = max((source.transform_timeout_seconds for source in config.sources.values()), default=0)
+    return int((config.event_api.timeout_seconds * 2 + mapping) * 1_000) + LEASE_MARGIN_MS

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from gateway import payload
 from gateway.model import Frozen, Lease, SentEvent, Settlement, StampedEvent
 
+Settled = list[tuple[Lease, Settlement]]
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -108,6 +110,3 @@ def oversize(events: Sequence[StampedEvent], limits: Limits) -> str:
                 f"{limits.event_bytes}; let the transform send less, or raise the limit to what your plan allows"
             )
     return ""
-
-
-Settled = list[tuple[Lease, Settlement]]

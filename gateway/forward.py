@@ -6,19 +6,23 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.batch import Member, Settled, oversize, pack, thaw
+from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
 from gateway.clock import Clock
 from gateway.errors import InboxError, TransformError
 from gateway.inbox.contract import Inbox
 from gateway.model import Lease, Settlement, Skip, State
 from gateway.sender import Sender
+from gateway.settle import unsent
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
-from gateway.transform import Runner
+from gateway.transform import Postponed, Runner
 
 SLOTS = 4
+# Slots that troubled sources may hold together, so that the others always have some.
+SLOTS_APART = 2
 IDLE_SECONDS = 0.5
 UNKNOWN_SOURCE_DELAY_MS = 60_000
+PUT_OFF_MS = 2_000
 
 
 @dataclass(slots=True)
@@ -42,6 +46,7 @@ class Forwarder:
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._apart: set[str] = set()
         self._slots = asyncio.Semaphore(SLOTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,13 +92,22 @@ class Forwarder:
         await self._runner.close()
 
     async def _lease(self) -> list[Lease]:
-        limit = self._sender.limits.events if self._sender.lane.state == "healthy" else 1
+        """Lease what may be sent now: while the lane is not healthy one entry, of an untroubled source if there is."""
         self._arrived.clear()
         try:
-            return await self._inbox.lease(limit, self._leasing.duration_ms, self._clock.now())
+            if self._sender.lane.state == "healthy":
+                return await self._lease_some(self._sender.limits.events, self._busy_apart())
+            return await self._lease_some(1, self._sender.troubled()) or await self._lease_some(1, frozenset())
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
             return []
+
+    async def _lease_some(self, limit: int, exclude: frozenset[str]) -> list[Lease]:
+        return await self._inbox.lease(limit, self._leasing.duration_ms, self._clock.now(), exclude)
+
+    def _busy_apart(self) -> frozenset[str]:
+        """Return the sources to leave out: troubled ones that have their slot, or all where they have enough slots."""
+        return self._sender.troubled() if len(self._apart) >= SLOTS_APART else frozenset(self._apart)
 
     def _start(self, leases: list[Lease]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._forward(leases))
@@ -108,17 +122,59 @@ class Forwarder:
             self._log.crashed(where="forward", error=error)
 
     async def _forward(self, leases: list[Lease]) -> None:
-        """Send the entries of one lease: a frozen batch as it was, others after their transforms."""
+        """Send the entries of one lease: a frozen batch as it was, others after their transforms.
+
+        Entries of troubled sources come after the others, each source apart, and hold one slot at most.
+        """
         if frozen := thaw(leases):
-            await self._sender.send(frozen)
+            await self._send_again(frozen)
             return
-        members, settled = await self._transform(leases)
-        await self._sender.settle(settled)
-        for index, group in enumerate(groups := pack(members, self._sender.limits)):
+        parts = self._parts(leases)
+        for index, part in enumerate(parts):
             if index and self._sender.lane.state != "healthy":
-                await self._sender.give_back([member.lease for late in groups[index:] for member in late])
+                await self._sender.give_back([lease for late in parts[index:] for lease in late])
                 return
-            await self._sender.send(self._sender.batch(group))
+            await self._send_part(part)
+
+    def _parts(self, leases: list[Lease]) -> list[list[Lease]]:
+        """Group leases: those of untroubled sources together, then each troubled source by itself."""
+        parts: dict[str, list[Lease]] = {"": []}
+        troubled = self._sender.troubled()
+        for lease in leases:
+            source = lease.entry.delivery.source
+            parts.setdefault(source if source in troubled else "", []).append(lease)
+        return [part for part in parts.values() if part]
+
+    async def _send_part(self, leases: list[Lease]) -> None:
+        """Map and send entries that may share requests."""
+        source = leases[0].entry.delivery.source
+        apart = source in self._sender.troubled()
+        if apart:
+            self._apart.add(source)
+        try:
+            members, settled = await self._transform(leases)
+            await self._sender.settle(settled)
+            for index, group in enumerate(groups := pack(members, self._sender.limits)):
+                if index and self._sender.lane.state != "healthy":
+                    await self._sender.give_back([member.lease for late in groups[index:] for member in late])
+                    return
+                self._sender.budget.deposit()
+                await self._sender.send(self._sender.batch(group))
+        finally:
+            if apart:
+                self._apart.discard(source)
+
+    async def _send_again(self, batch: Batch) -> None:
+        """Send a frozen batch again where the retry budget allows; else put it off as it is."""
+        now = self._clock.now()
+        if self._sender.lane.state == "healthy" and not self._sender.budget.withdraw(now):
+            put_off = [
+                unsent(lease, due_at=now + PUT_OFF_MS, reason=lease.entry.reason, frozen=lease.entry.frozen)
+                for lease in (member.lease for member in batch.members)
+            ]
+            await self._sender.settle(put_off)
+            return
+        await self._sender.send(batch)
 
     async def _transform(self, leases: list[Lease]) -> tuple[list[Member], Settled]:
         """Run the transforms; return the entries with events, and what became of those without."""
@@ -138,6 +194,11 @@ class Forwarder:
                     settled.append((lease, Settlement(State.SKIPPED, reason=reason)))
                 case TransformError():
                     settled.append((lease, self._dead(lease, str(result))))
+                case Postponed(source=source):
+                    self._sender.set_apart(source)
+                    settled.append(
+                        unsent(lease, due_at=self._clock.now(), reason="its transform hung on another entry")
+                    )
                 case _ if fault := oversize(result.events, self._sender.limits):
                     settled.append((lease, self._dead(lease, fault)))
                 case _:

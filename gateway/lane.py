@@ -67,3 +67,33 @@ class Lane:
     def probe_at_once(self) -> None:
         """Let the next request go now, as after a change of configuration."""
         self.resume_at = 0
+
+
+class RetryBudget:
+    """How many batches may be sent again: a tenth of those sent first, one a second, and a few in reserve.
+
+    So a partly failing event API is not also loaded with retries, and a quiet one is still retried.
+    https://sre.google/sre-book/handling-overload/#deciding-to-retry
+    """
+
+    SHARE = 0.1
+    PER_SECOND = 1.0
+    RESERVE = 20.0
+
+    def __init__(self) -> None:
+        self._tokens = self.RESERVE
+        self._at: int | None = None
+
+    def deposit(self) -> None:
+        """Note a batch that is sent for the first time."""
+        self._tokens = min(self.RESERVE, self._tokens + self.SHARE)
+
+    def withdraw(self, now: int) -> bool:
+        """Take leave to send a batch again at `now` (unix ms); tell whether there is any."""
+        elapsed = now - self._at if self._at is not None else 0
+        self._at = now
+        self._tokens = min(self.RESERVE, self._tokens + elapsed / 1000 * self.PER_SECOND)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

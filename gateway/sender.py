@@ -15,11 +15,16 @@ from gateway.clock import Clock
 from gateway.errors import EventApiError, EventApiInterrupted, InboxError
 from gateway.event_api import new_seed
 from gateway.inbox.contract import Inbox
-from gateway.lane import Lane
-from gateway.model import Lease, Settlement, StampedEvent, State
+from gateway.lane import Lane, RetryBudget
+from gateway.model import Lease, StampedEvent
 from gateway.outcome import Answer, Effect, Rest, Verdict, judge
-from gateway.settle import Sent, resolve
+from gateway.settle import Sent, resolve, suspect, unsent
 from gateway.telemetry.logs import Log
+
+TROUBLED_MS = 60_000
+MAX_REFUSALS = 32
+GIVEN_BACK_MS = 5_000
+MIN_REQUEST_BYTES = 65_536
 
 
 class Transport(Protocol):
@@ -39,6 +44,8 @@ class Sender:
         self.transport = transport
         self.limits = limits
         self.lane = Lane(rng)
+        self.budget = RetryBudget()
+        self._troubled: dict[str, int] = {}
         self._inbox = inbox
         self._clock = clock
         self._rng = rng
@@ -52,33 +59,56 @@ class Sender:
     async def send(self, batch: Batch) -> None:
         """Send a batch and what remains of it after each refusal, until every entry is settled.
 
-        After a batch of which nothing was accepted, the others are tried without its first entry. When nothing of
-        those is accepted either, the fault is not one entry's: all of them go back and the lane backs off.
+        After a refusal the other sources' entries go first, so that a poisoned source costs them one request. When
+        nothing of a second batch is accepted either, and nothing of anyone's since, the fault is not an entry's: all
+        that remains goes back and the lane backs off.
         """
-        work = deque([(batch, True)])
+        begun, refusals = self._clock.now(), 0
+        work = deque([batch])
         while work:
-            current, hopeful = work.popleft()
+            current = work.popleft()
             sent = await self._post(current)
-            verdict = sent.verdict
-            hopeless = verdict.rest is Rest.SPLIT and not verdict.accepted and not hopeful and len(current.members) > 1
-            if hopeless or (verdict.effect is Effect.NEUTRAL and self.lane.state != "healthy"):
-                verdict = replace(verdict, effect=Effect.BACK_OFF)
-            if hopeless:
-                verdict = replace(verdict, rest=Rest.AGAIN)
-            self._apply(verdict)
-            settled, rest = resolve(current, replace(sent, verdict=verdict), self._clock.now(), self.lane.last_success)
+            healthy = self.lane.last_success is not None and self.lane.last_success >= begun
+            splits = sent.verdict.rest is Rest.SPLIT and len(current.members) > 1
+            hopeless = splits and refusals > 0 and not sent.verdict.accepted and not healthy
+            sent = replace(sent, verdict=self._adjust(sent.verdict, hopeless=hopeless))
+            self._apply(sent.verdict)
+            settled, rest = resolve(current, sent, self._clock.now(), self.lane.last_success)
             await self.settle(settled)
-            work.extend((self.batch(members), bool(verdict.accepted)) for members in rest)
-            if self.lane.state != "healthy" and work:
-                await self.give_back([member.lease for batch, _ in work for member in batch.members])
+            if refused := suspect(current, sent):
+                refusals += 1
+                self.set_apart(refused.lease.entry.delivery.source)
+            work.extend(self.batch(members) for members in rest)
+            if work and (self.lane.state != "healthy" or refusals >= MAX_REFUSALS):
+                await self.give_back([member.lease for batch in work for member in batch.members])
                 return
 
+    def troubled(self) -> frozenset[str]:
+        """Return the sources of which entries were refused lately, so that they are to be sent apart from others."""
+        now = self._clock.now()
+        self._troubled = {source: until for source, until in self._troubled.items() if until > now}
+        return frozenset(self._troubled)
+
+    def set_apart(self, source: str) -> None:
+        """Send a source's entries apart from others for a while, so that it holds up nobody."""
+        if source not in self.troubled():
+            self._log.source_set_apart(source=source)
+        self._troubled[source] = self._clock.now() + TROUBLED_MS
+
+    def _adjust(self, verdict: Verdict, *, hopeless: bool) -> Verdict:
+        """Take a refusal for a fault of the system where everything is refused, or the lane is failing already."""
+        if hopeless:
+            return replace(verdict, rest=Rest.AGAIN, effect=Effect.BACK_OFF)
+        if verdict.effect is Effect.NEUTRAL and self.lane.state != "healthy":
+            return replace(verdict, effect=Effect.BACK_OFF)
+        return verdict
+
     async def give_back(self, leases: Sequence[Lease]) -> None:
-        """Settle entries whose turn did not come because the lane failed meanwhile."""
-        due_at = self._clock.now()
-        await self.settle(
-            [(lease, Settlement(State.PENDING, reason=self.lane.reason, due_at=due_at)) for lease in leases]
-        )
+        """Settle entries whose turn did not come, as the lane failed or their source is refused too often."""
+        healthy = self.lane.state == "healthy"
+        due_at = self._clock.now() + (GIVEN_BACK_MS if healthy else 0)
+        reason = "others of its source were refused" if healthy else self.lane.reason
+        await self.settle([unsent(lease, due_at=due_at, reason=reason) for lease in leases])
 
     async def _post(self, batch: Batch) -> Sent:
         """Send the events of a batch, in several requests where one entry is over the limits or one was too large."""
@@ -93,6 +123,7 @@ class Sender:
             verdict, answer = await self._request(events, seed, batch)
             status = answer.status if answer else None
             if verdict.rest is Rest.HALVE:
+                self._learn(sum(len(event.body) + 1 for event in events))
                 middle = len(events) // 2
                 queue.extendleft([events[middle:], events[:middle]])
                 whole = False
@@ -101,6 +132,13 @@ class Sender:
             if verdict.rest is not Rest.NONE:
                 break
         return Sent(replace(verdict, accepted=len(ids)), tuple(ids), whole, status, started, self._clock.now() - begun)
+
+    def _learn(self, refused_bytes: int) -> None:
+        """Keep later requests below a size that was too large for the event API."""
+        learned = max(refused_bytes // 2, MIN_REQUEST_BYTES)
+        if learned < self.limits.request_bytes:
+            self.limits = replace(self.limits, request_bytes=learned)
+            self._log.limit_learned(request_bytes=learned)
 
     async def _request(self, events: Sequence[StampedEvent], seed: str, batch: Batch) -> tuple[Verdict, Answer | None]:
         """Make one request and judge its answer; one that is broken off counts as interrupted."""

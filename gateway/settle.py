@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.batch import Batch, Member, Settled
-from gateway.model import Attempt, Frozen, Settlement, State
+from gateway.model import Attempt, Frozen, Lease, Settlement, State
 from gateway.outcome import Rest, Verdict, refuse
 
 
@@ -31,8 +31,7 @@ def resolve(batch: Batch, sent: Sent, now: int, last_success: int | None) -> tup
     first = len(batch.members) - len(rest)
     match verdict.rest:
         case Rest.SPLIT | Rest.REFUSED | Rest.DEAD if len(batch.members) > 1:
-            suspect, others = rest[:1], rest[1:]
-            return settled, [group for group in (others, suspect) if group]
+            return settled, _apart(rest)
         case Rest.SPLIT | Rest.REFUSED:
             return [*settled, (rest[0].lease, _refused(rest[0], sent, now, last_success))], []
         case Rest.DEAD:
@@ -42,6 +41,39 @@ def resolve(batch: Batch, sent: Sent, now: int, last_success: int | None) -> tup
         share = batch.share(position) if freeze else member.lease.entry.frozen
         settled.append((member.lease, _settlement(State.PENDING, member, sent, due_at=now, frozen=share)))
     return settled, []
+
+
+def suspect(batch: Batch, sent: Sent) -> Member | None:
+    """Return the entry that the event API refused; None when it refused none."""
+    if sent.verdict.rest not in {Rest.SPLIT, Rest.REFUSED}:
+        return None
+    _, rest = _accepted(batch, sent)
+    return rest[0] if rest else None
+
+
+def unsent(lease: Lease, *, due_at: int, reason: str, frozen: Frozen | None = None) -> tuple[Lease, Settlement]:
+    """Give a lease back without an attempt; what is known of the entry's refusals stays."""
+    entry = lease.entry
+    return lease, Settlement(
+        State.PENDING,
+        reason=reason,
+        due_at=due_at,
+        rejections=entry.rejections,
+        rejected_at=entry.rejected_at,
+        frozen=frozen,
+    )
+
+
+def _apart(rest: tuple[Member, ...]) -> list[tuple[Member, ...]]:
+    """Split what follows a refusal: other sources' entries, the rest of the suspect's source, and the suspect last.
+
+    The suspect comes last so that, when it is refused alone, it is known whether others succeed.
+    """
+    suspect, others = rest[0], rest[1:]
+    source = suspect.lease.entry.delivery.source
+    strangers = tuple(member for member in others if member.lease.entry.delivery.source != source)
+    siblings = tuple(member for member in others if member.lease.entry.delivery.source == source)
+    return [group for group in (strangers, siblings, (suspect,)) if group]
 
 
 def _accepted(batch: Batch, sent: Sent) -> tuple[Settled, tuple[Member, ...]]:

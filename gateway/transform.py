@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.blame import raised, sentence
@@ -16,10 +17,19 @@ from gateway.find import load
 from gateway.model import Delivery, Entry, Skip
 from gateway.stamp import MAX_EVENTS, Mapper, Stamped, Transform, stamp
 
-__all__ = ["Mapped", "Mapper", "Runner", "Stamped", "Transform", "load", "stamp"]
+__all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
 
-Mapped = Stamped | Skip | TransformError
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """The transform was not run, as it had just hung on another entry of the same source."""
+
+    source: str
+
+
+Mapped = Stamped | Skip | TransformError | Postponed
 Item = tuple[Entry, Mapper]
+Mapping = tuple[str, int]
 
 MAX_ASYNC = 50
 
@@ -35,11 +45,16 @@ class Runner:
         self._batches: set[asyncio.Future[tuple[list[Mapped], list[Mapped]]]] = set()
 
     async def run(self, items: Sequence[Item]) -> list[Mapped]:
-        """Return what became of each entry, in the order of `items`."""
+        """Return what became of each entry, in the order of `items`.
+
+        Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
+        one of them hangs and not the sum.
+        """
+        hung: set[Mapping] = set()
         kinds = [is_async(mapper.function) for _, mapper in items]
         threaded = [item for item, on_loop in zip(items, kinds, strict=True) if not on_loop]
         awaited = [item for item, on_loop in zip(items, kinds, strict=True) if on_loop]
-        batch = asyncio.gather(_run_threaded(threaded), self._run_awaited(awaited))
+        batch = asyncio.gather(_run_threaded(threaded, hung), self._run_awaited(awaited, hung))
         self._batches.add(batch)
         try:
             results = [iter(part) for part in await batch]
@@ -54,11 +69,13 @@ class Runner:
             batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)
 
-    async def _run_awaited(self, items: Sequence[Item]) -> list[Mapped]:
-        return list(await asyncio.gather(*(self._run_on_loop(entry, mapper) for entry, mapper in items)))
+    async def _run_awaited(self, items: Sequence[Item], hung: set[Mapping]) -> list[Mapped]:
+        return list(await asyncio.gather(*(self._run_on_loop(entry, mapper, hung) for entry, mapper in items)))
 
-    async def _run_on_loop(self, entry: Entry, mapper: Mapper) -> Mapped:
+    async def _run_on_loop(self, entry: Entry, mapper: Mapper, hung: set[Mapping]) -> Mapped:
         async with self._slots:
+            if _mapping(mapper) in hung:
+                return Postponed(mapper.source)
             scope = asyncio.timeout(mapper.timeout_seconds)
             try:
                 async with scope:
@@ -67,7 +84,10 @@ class Runner:
             except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
-                return _overdue(mapper) if scope.expired() else _failure(mapper, error)
+                if not scope.expired():
+                    return _failure(mapper, error)
+                hung.add(_mapping(mapper))
+                return _overdue(mapper)
 
 
 class _Worker:
@@ -77,8 +97,9 @@ class _Worker:
     and what it made is dropped.
     """
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], hung: frozenset[Mapping]) -> None:
         self._items = items
+        self._hung = hung
         self._results: list[Mapped] = []
         self._since = time.monotonic()
         self._abandoned = False
@@ -111,7 +132,7 @@ class _Worker:
 
     def _work(self) -> None:
         for entry, mapper in self._items:
-            result = _run(entry, mapper)
+            result = Postponed(mapper.source) if _mapping(mapper) in self._hung else _run(entry, mapper)
             with self._lock:
                 if self._abandoned:
                     return
@@ -121,13 +142,14 @@ class _Worker:
             self._loop.call_soon_threadsafe(self._through.set)
 
 
-async def _run_threaded(items: Sequence[Item]) -> list[Mapped]:
+async def _run_threaded(items: Sequence[Item], hung: set[Mapping]) -> list[Mapped]:
     """Run sync transforms one after the other in one thread; after one that hangs, go on in another thread."""
     results: list[Mapped] = []
     while len(results) < len(items):
-        results += await _Worker(items[len(results) :]).results()
+        results += await _Worker(items[len(results) :], frozenset(hung)).results()
         if len(results) < len(items):
             _, mapper = items[len(results)]
+            hung.add(_mapping(mapper))
             results.append(_overdue(mapper))
     return results
 
@@ -153,6 +175,11 @@ async def _collect(events: AsyncGenerator[Any, Any]) -> list[Any]:
             if len(collected) > MAX_EVENTS:
                 break
     return collected
+
+
+def _mapping(mapper: Mapper) -> Mapping:
+    """Return what tells a source's transform from others, also where the function cannot be hashed."""
+    return mapper.source, id(mapper.function)
 
 
 def _failure(mapper: Mapper, error: BaseException) -> TransformError:

@@ -17,7 +17,7 @@ from gateway import Delivery, Event, Skip
 from gateway.errors import TransformError
 from gateway.model import Entry
 from gateway.stamp import Mapper, Stamped, Transform
-from gateway.transform import MAX_ASYNC, Mapped, Runner, load
+from gateway.transform import MAX_ASYNC, Mapped, Postponed, Runner, load
 from tests.mapped import entry, mapper
 
 TINY = 0.05
@@ -288,7 +288,8 @@ async def test_a_blocked_transform_does_not_stop_the_others(runner: Runner, gate
         return Skip(delivery.id)
 
     slow = mapper(lambda _: gate.wait(), "acme:slow", timeout_seconds=TINY)
-    items = [(entry(id="a"), mapper(note)), (entry(), slow), (entry(id="b"), mapper(note)), (entry(), slow)]
+    also_slow = mapper(lambda _: gate.wait(), "acme:slow", source="other", timeout_seconds=TINY)
+    items = [(entry(id="a"), mapper(note)), (entry(), slow), (entry(id="b"), mapper(note)), (entry(), also_slow)]
     late = "acme:slow took over 0.05 s; make it faster, or set the source's transform_timeout_seconds"
     assert told(await runner.run(items)) == ["a", late, "b", late]
     assert ran == ["a", "b"]
@@ -424,3 +425,17 @@ def test_a_thread_that_outlives_the_loop_ends_quietly(gate: threading.Event) -> 
     gate.set()
     threads[0].join(AMPLE)
     assert not threads[0].is_alive()
+
+
+async def test_a_transform_that_hangs_is_not_run_on_its_other_entries(runner: Runner, gate: threading.Event) -> None:
+    """Once a source's transform has hung, its other entries of the batch are postponed, and other sources' are run."""
+    hanging = mapper(lambda _: gate.wait(), source="slow", timeout_seconds=TINY)
+    items = [
+        (entry(), hanging),
+        (entry(id="b"), hanging),
+        (entry(id="c"), mapper(lambda _: Skip("run"))),
+        (entry(id="d"), hanging),
+    ]
+    first, second, third, fourth = await runner.run(items)
+    assert isinstance(first, TransformError)
+    assert (second, third, fourth) == (Postponed("slow"), Skip("run"), Postponed("slow"))

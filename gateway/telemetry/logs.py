@@ -107,6 +107,16 @@ class Log:
         """Say that forwarding works again."""
         self._logger.info("forwarding_recovered", was=was)
 
+    def limit_learned(self, *, request_bytes: int) -> None:
+        """Say that the event API takes smaller requests than configured."""
+        hint = "the event API refused a larger request as too large; set event_api.max_request_bytes to what it takes"
+        self._logger.warning("limit_learned", request_bytes=request_bytes, detail=hint)
+
+    def source_set_apart(self, *, source: str) -> None:
+        """Say that a source is sent apart from others because its entries are refused or its transform hangs."""
+        detail = "its entries are refused or its transform hangs; other sources go on"
+        self._logger.warning("source_set_apart", source=source, detail=detail)
+
     def forwarding_interrupted(self, *, reason: str) -> None:
         """Say that the inbox could not serve the forwarder."""
         self._logger.error("forwarding_interrupted", reason=reason)
@@ -130,6 +140,10 @@ class Log:
     def draining(self, *, signal: str) -> None:
         """Say that the gateway is about to stop."""
         self._logger.info("draining", signal=signal)
+
+    def cut_short(self, *, signal: str) -> None:
+        """Say that a second signal ends the process at once."""
+        self._logger.warning("cut_short", signal=signal, detail="nothing acknowledged is lost; the rest goes on later")
 
     def stopped(self) -> None:
         """Say that the gateway has stopped."""

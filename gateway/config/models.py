@@ -51,6 +51,13 @@ class ServerConfig(Table):
     )
     header_timeout_seconds: Seconds = Field(10.0, description="How long a request's headers may take to arrive.")
     body_timeout_seconds: Seconds = Field(10.0, description="How long a request's body may take to arrive.")
+    drain_seconds: float = Field(
+        1.0,
+        ge=0,
+        le=300,
+        description="How long after SIGTERM requests are still taken, while /readyz says 503 and every answer ends its "
+        "connection; as long as the load balancer needs to notice.",
+    )
 
 
 class AdminConfig(Table):

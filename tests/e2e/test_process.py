@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from gateway.dev.event_api import LocalEventApi
+from gateway.dev.faults import Hang
 from tests.process import Process
 from tests.signed import dumps, signed_headers
 from tests.world import EVENT_KEY, TOML
@@ -213,3 +214,35 @@ async def test_second_process_on_the_same_inbox(gateway: Process) -> None:
     assert await second.wait() == 2
     assert str(gateway._child.pid) in "".join(second.raw)
     assert "Traceback" not in "".join(second.raw)
+
+
+async def test_second_signal_ends_at_once(gateway: Process, event_api: LocalEventApi) -> None:
+    """A second SIGTERM ends the process with code 1 though an attempt hangs; the next one forwards what was kept."""
+    await gateway.start()
+    event_api.answer_next(Hang())
+    traffic = Traffic(gateway)
+    await traffic.run(0.2)
+    await event_api.until(lambda: len(event_api.requests) >= 1)
+    gateway.signal(signal.SIGTERM)
+    await gateway.line("draining")
+    gateway.signal(signal.SIGTERM)
+    assert await gateway.wait() == 1
+    assert [line["event"] for line in gateway.lines][-1] == "cut_short"
+    await gateway.start()
+    await everything_arrived(event_api, traffic)
+
+
+async def test_readiness_while_draining(gateway: Process, event_api: LocalEventApi) -> None:
+    """After SIGTERM requests are still taken for a while, /readyz says 503 and answers end their connections."""
+    await gateway.start()
+    started = await gateway.line("started")
+    gateway.signal(signal.SIGTERM)
+    await gateway.line("draining")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{started['admin']}/readyz") as ready:
+            assert (ready.status, (await ready.json())["faults"]) == (503, ["draining"])
+        body = dumps({"id": "evt_late", "type": "invoice.paid"})
+        headers = list(signed_headers("stripe", body, at=int(time.time() * 1000)))
+        async with session.post(started["urls"][0], data=body, headers=headers) as response:
+            assert (response.status, response.headers["Connection"]) == (200, "close")
+    assert await gateway.wait() == 0

@@ -96,12 +96,14 @@ class Sender:
         self._troubled[source] = self._clock.now() + TROUBLED_MS
 
     def _adjust(self, verdict: Verdict, *, hopeless: bool) -> Verdict:
-        """Take a refusal for a fault of the system where everything is refused, or the lane is failing already."""
+        """Read a refusal in its context: a fault of the system where everything is refused, health where a part is in."""
         if hopeless:
             return replace(verdict, rest=Rest.AGAIN, effect=Effect.BACK_OFF)
-        if verdict.effect is Effect.NEUTRAL and self.lane.state != "healthy":
-            return replace(verdict, effect=Effect.BACK_OFF)
-        return verdict
+        if verdict.effect is not Effect.NEUTRAL:
+            return verdict
+        if verdict.accepted:
+            return replace(verdict, effect=Effect.HEALTHY)
+        return verdict if self.lane.state == "healthy" else replace(verdict, effect=Effect.BACK_OFF)
 
     async def give_back(self, leases: Sequence[Lease]) -> None:
         """Settle entries whose turn did not come, as the lane failed or their source is refused too often."""
@@ -182,8 +184,7 @@ class Sender:
                 if self.lane.misconfigured(now, verdict.detail):
                     self._log.lane_paused(reason=verdict.detail)
             case Effect.NEUTRAL:
-                if verdict.accepted:
-                    self.lane.succeeded(now)
+                pass
 
     async def settle(self, settled: Settled) -> None:
         """Record what became of leased entries; a lost lease is said in the log, as another has the entry."""

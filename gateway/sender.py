@@ -96,7 +96,7 @@ class Sender:
         self._troubled[source] = self._clock.now() + TROUBLED_MS
 
     def _adjust(self, verdict: Verdict, *, hopeless: bool) -> Verdict:
-        """Read a refusal in its context: a fault of the system where everything is refused, health where a part is in."""
+        """Read a refusal in its context: a fault of the system where all is refused, health where a part is in."""
         if hopeless:
             return replace(verdict, rest=Rest.AGAIN, effect=Effect.BACK_OFF)
         if verdict.effect is not Effect.NEUTRAL:

@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from gateway.cli import dev, inspect, serve, trial
-from gateway.cli.options import fail
+from gateway.cli import dev, inspect, send, serve, trial
+from gateway.cli.options import tell
 from gateway.errors import GatewayError
 
 app = typer.Typer(
@@ -17,17 +17,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (serve, dev, inspect, trial):
+for group in (serve, dev, send, inspect, trial):
     group.register(app)
 
 
 def main() -> None:
-    """Run the command line; the gateway's own errors become sentences and an exit code."""
+    """Run the command line and exit; the gateway's own errors become sentences and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except GatewayError as error:
-        try:
-            fail(error)
-        except typer.Exit as exit_:
-            sys.exit(exit_.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(tell(error))

@@ -8,8 +8,8 @@ import typer
 
 from gateway.cli import report
 from gateway.cli.addresses import registered_url
-from gateway.cli.options import ConfigOption, JsonOption, err, load_config, out, write_json
-from gateway.cli.store import read
+from gateway.cli.options import ConfigOption, JsonOption, complain, load_to_look, write_json
+from gateway.cli.store import inbox_file, read
 from gateway.config import Config
 from gateway.inbox.contract import Inbox
 from gateway.model import Attempt, Counts, History, Query, State
@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
-    """List the sources: URLs to register, where to paste them, and what became of their deliveries."""
-    loaded = load_config(config)
-    counts = read(loaded, lambda inbox: inbox.counts()) if loaded.inbox_path.exists() else Counts({})
+    """List the sources: URLs to register, and what became of their deliveries."""
+    loaded = load_to_look(config)
+    counts = read(loaded, lambda inbox: inbox.counts()) if inbox_file(loaded) else Counts({})
     rows = [_source_row(loaded, name, counts) for name in loaded.sources]
     if json:
         write_json(rows)
@@ -59,17 +59,21 @@ def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
 def deliveries(
     *,
     config: ConfigOption = None,
-    source: Annotated[str, typer.Option(help="Only of this source.")] = "",
-    kind: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    source: Annotated[str, typer.Option(metavar="SOURCE", help="Only of this source.")] = "",
+    kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="Only of this type.")] = "",
     state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
     json: JsonOption = False,
 ) -> None:
     """List deliveries, newest first."""
     query = Query(source=source, type=kind, state=state, limit=limit)
-    found = read(load_config(config), lambda inbox: inbox.search(query))
+    loaded = load_to_look(config)
+    found = read(loaded, lambda inbox: inbox.search(query))
     if json:
         write_json([_document(history) for history in found])
+        return
+    if not found:
+        complain(f"no delivery in {inbox_file(loaded)} matches")
         return
     rows = [
         (
@@ -88,13 +92,15 @@ def deliveries(
 
 
 def show(
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="A delivery id, event id or trace id.")],
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="A delivery id, event id, the event API's id of an event, or trace id.")
+    ],
     *,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Tell the life of one delivery. Exits 1 when nothing has the id."""
-    loaded = load_config(config)
+    loaded = load_to_look(config)
 
     async def find(inbox: Inbox) -> list[History]:
         found = [await inbox.get(match.entry.key) for match in await inbox.search(Query(id=identifier))]
@@ -102,32 +108,38 @@ def show(
 
     found = read(loaded, find)
     if json:
-        write_json([_document(history) for history in found])
+        write_json([{**_document(history), "body_bytes": _body_bytes(history)} for history in found])
     for history in [] if json else found:
         _tell(history)
     if not found:
-        err.print("nothing in the inbox has this id as its delivery, event or trace id", style="red")
+        complain("nothing in the inbox has this id as its delivery, event or trace id", "red")
         raise typer.Exit(1)
 
 
 def _tell(history: History) -> None:
     entry, delivery = history.entry, history.entry.delivery
-    facts = [
-        ("delivery", f"{delivery.source} {delivery.id} ({delivery.type or 'no type'})"),
-        ("received", f"{report.moment(delivery.received_at)}, {len(delivery.body)} bytes, kept as entry {entry.key}"),
-        ("verified", "unverified by configuration" if delivery.secret is None else f"with secret {delivery.secret}"),
-        ("trace", delivery.traceparent),
-        ("duplicates", f"{history.duplicates} absorbed, the last {report.moment(history.last_duplicate_at)}"),
-        ("state", f"{entry.state} {entry.reason}".strip()),
-    ]
-    if entry.state is State.PENDING:
-        facts.append(("next try", report.moment(entry.due_at)))
-    facts += [(f"attempt {attempt.number}", _attempt(attempt)) for attempt in history.attempts]
-    facts += [
-        ("event", f"{event.name} {event.id} -> {event.event_api_id or 'not accepted'}") for event in history.events
-    ]
-    report.table("", "", rows=facts)
-    out.print()
+    size = f"{len(delivery.body)} bytes" if history.body_kept else "its body is gone, as retention wants"
+    absorbed = f"{history.duplicates} absorbed, the last {report.moment(history.last_duplicate_at)}"
+    report.record(
+        [
+            ("delivery", f"{delivery.source} {delivery.id} ({delivery.type or 'no type'})"),
+            ("received", f"{report.moment(delivery.received_at)}, {size}, kept as entry {entry.key}"),
+            ("verified", "no, by configuration" if delivery.secret is None else f"with secrets[{delivery.secret}]"),
+            ("trace", delivery.traceparent),
+            ("duplicates", absorbed if history.duplicates else "none"),
+            ("state", f"{entry.state} {entry.reason}".strip()),
+            ("next try", report.moment(entry.due_at) if entry.state is State.PENDING else ""),
+            *((f"attempt {attempt.number}", _attempt(attempt)) for attempt in history.attempts),
+            *(
+                ("event", f"{event.name} {event.id} -> {event.event_api_id or 'not accepted'}")
+                for event in history.events
+            ),
+        ]
+    )
+
+
+def _body_bytes(history: History) -> int | None:
+    return len(history.entry.delivery.body) if history.body_kept else None
 
 
 def _attempt(attempt: Attempt) -> str:
@@ -152,7 +164,7 @@ def _document(history: History) -> dict[str, Any]:
         "duplicates": history.duplicates,
         "secret": delivery.secret,
         "traceparent": delivery.traceparent,
-        "body_bytes": len(delivery.body) if history.body_kept else None,
+        "body_kept": history.body_kept,
         "attempts": [
             {
                 "number": attempt.number,

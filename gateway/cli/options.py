@@ -1,20 +1,22 @@
-"""What the commands share: the configuration option, the two ways of output, and exit codes."""
+"""What the commands share: which configuration they use, the two ways of output, and exit codes."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 
+from gateway import build
+from gateway.cli import running
 from gateway.config import Config, default_path, load
-from gateway.errors import ConfigError, GatewayError, InboxLocked, InboxUnsupported, TransformError
-
-DEV_FOLDER = Path(".gateway")
+from gateway.dev import demo
+from gateway.errors import ConfigError, GatewayError, InboxLocked, InboxUnsupported
+from gateway.sources import Source
 
 ConfigOption = Annotated[
     Path | None,
@@ -22,20 +24,58 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs in place of tables.")]
 
-# Where no terminal bounds the width, tables are as wide as their cells: another program reads them.
-UNBOUNDED = 400
-
-out = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUNDED)
+out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-def load_config(path: Path | None, *, dev: bool = True) -> Config:
-    """Load the named file, or the default one; with `dev`, what `gateway dev` made serves where there is none."""
-    chosen = path or default_path(os.environ)
-    made = DEV_FOLDER / "gateway.toml"
-    if dev and path is None and not chosen.exists() and made.exists():
-        chosen = made
-    return load(chosen)
+def load_config(path: Path | None) -> Config:
+    """Load the named file, or the default one, as `gateway serve` does."""
+    return load(path or default_path())
+
+
+def load_to_send(path: Path | None) -> Config:
+    """Load what serves in this folder, with the demo secrets of `gateway dev` for variables that are not set."""
+    return _load_here(path, demo.kept_in(running.FOLDER))
+
+
+def load_to_look(path: Path | None) -> Config:
+    """Load what serves in this folder for a command that needs no secret: variables that are not set are no fault."""
+    return _load_here(path, demo.placeholder)
+
+
+def _load_here(path: Path | None, provide: demo.Provide) -> Config:
+    chosen = path or default_path()
+    if not names_a_file(path) and not chosen.exists() and running.MADE.exists():
+        chosen = running.MADE
+    return running.adopt(load(chosen, demo.environment(chosen, os.environ, provide)))
+
+
+def names_a_file(path: Path | None) -> bool:
+    """Tell whether the user named a configuration file, so that none may stand in for it."""
+    return path is not None or default_path() != default_path({})
+
+
+def find_source(config: Config, name: str) -> Source:
+    """Return a source. Raises ConfigError, naming those there are, for an unknown one."""
+    if name not in config.sources:
+        known = ", ".join(sorted(config.sources))
+        raise ConfigError([f"{config.path}: sources.{name}: there is no such source; the sources are {known}"])
+    return build.sources(config)[name]
+
+
+def plain(text: object) -> str:
+    """Return a text as one line without anything that could steer a terminal."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))
+
+
+def line(text: str, style: str = "") -> None:
+    """Write one line for people to standard output, as long as it is."""
+    out.print(plain(text), style=style, markup=False, emoji=False, soft_wrap=True)
+
+
+def complain(text: str, style: str = "") -> None:
+    """Write one line for people to standard error, as long as it is."""
+    err.print(plain(text), style=style, markup=False, emoji=False, soft_wrap=True)
 
 
 def write_json(document: Any) -> None:
@@ -44,9 +84,8 @@ def write_json(document: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def fail(error: GatewayError) -> NoReturn:
-    """Write an error as sentences to standard error and exit: 2 for what the user must mend first, else 1."""
-    for line in error.faults if isinstance(error, ConfigError) else [str(error)]:
-        err.print(line, style="red", markup=False, soft_wrap=True)
-    mend_first = isinstance(error, ConfigError | InboxLocked | InboxUnsupported | TransformError)
-    raise typer.Exit(2 if mend_first else 1)
+def tell(error: GatewayError) -> int:
+    """Write an error as sentences; return the exit code: 2 for what the user must mend first, else 1."""
+    for sentence in error.faults if isinstance(error, ConfigError) else [str(error)]:
+        complain(sentence, "red")
+    return 2 if isinstance(error, ConfigError | InboxLocked | InboxUnsupported) else 1

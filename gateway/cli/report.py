@@ -1,49 +1,64 @@
-"""What the commands print for people: tables and short lines."""
+"""What the commands print for people: tables, records and short lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from rich.markup import escape
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 
 from gateway.app import Gateway
 from gateway.cli.addresses import registered_url
-from gateway.cli.options import out
+from gateway.cli.options import line, out, plain
 from gateway.dev.post import Answered
 from gateway.model import History, State
 from gateway.providers import PROVIDERS
 
+GAP = "  "
 
-def table(*columns: str, rows: Iterable[Sequence[object]], whole: str = "") -> None:
-    """Print a table whose cells are plain text, never markup; long cells are folded, except those of column `whole`."""
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold", no_wrap=column == whole)
-    for row in rows:
-        grid.add_row(*(_plain(cell) for cell in row))
-    out.print(grid)
+
+def table(*columns: str, rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; on a terminal too narrow for it, a record for each row, so that no cell is cut or folded."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    if out.is_terminal and sum(widths) + len(GAP) * (len(widths) - 1) > out.width:
+        for row in cells:
+            record(zip(columns, row, strict=True))
+        return
+    for number, row in enumerate([list(columns), *cells]):
+        padded = [set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)]
+        line(GAP.join(padded).rstrip(), "" if number else "bold")
+
+
+def record(facts: Iterable[tuple[str, object]]) -> None:
+    """Print facts one below the other, leaving out those that are empty, and an empty line."""
+    told = [(name, str(value)) for name, value in facts if str(value)]
+    width = max(len(name) for name, _ in told)
+    for name, value in told:
+        line(f"{name:{width}}{GAP}{value}")
+    line("")
 
 
 def print_start(gateway: Gateway, *, event_api_url: str, local: bool) -> None:
     """Print where everything is, and which URL to register where."""
     kind = "local, shows what arrived" if local else "Inngest Dev Server"
-    out.print(f"Gateway    http://{gateway.config.server.host}:{gateway.port}", markup=False)
-    out.print(f"Admin      http://{gateway.config.admin.host}:{gateway.admin_port}/readyz", markup=False)
-    out.print(f"Event API  {event_api_url} ({kind})", markup=False)
-    out.print(f"Inbox      {gateway.config.inbox_path}\n", markup=False, soft_wrap=True)
-    out.print("URLs to register, and where:", style="bold")
-    width = max(map(len, gateway.config.sources)) + 2
+    line(f"Gateway    http://{gateway.config.server.host}:{gateway.port}")
+    line(f"Admin      http://{gateway.config.admin.host}:{gateway.admin_port}/readyz")
+    line(f"Event API  {event_api_url} ({kind})")
+    line(f"Inbox      {gateway.config.inbox_path}")
+    line("")
+    line("URLs to register, and where:", "bold")
+    width = max(map(len, gateway.config.sources)) + len(GAP)
     for name, source in gateway.config.sources.items():
-        out.print(f"{name:{width}}{registered_url(gateway.config, name, gateway.port)}", markup=False, soft_wrap=True)
-        out.print(f"{'':{width}}{PROVIDERS[source.provider].register_at}", style="dim", markup=False, soft_wrap=True)
-    out.print("A provider needs an address it can reach: put your host's or tunnel's in front of /webhooks.\n")
+        line(f"{name:{width}}{registered_url(gateway.config, name, gateway.port)}")
+        line(f"{'':{width}}{PROVIDERS[source.provider].register_at}", "dim")
+    line("A provider needs an address it can reach: put your host's or tunnel's in front of /webhooks.")
+    line("")
 
 
 def print_answer(source: str, kind: str, answer: Answered) -> None:
     """Print what the gateway answered to a sample."""
-    out.print(f"{source} {kind}: {answer.status} {answer.body or '(empty body)'}", markup=False, soft_wrap=True)
+    line(f"{source} {kind}: {answer.status} {' '.join(answer.body.split()) or '(empty body)'}")
 
 
 def print_outcomes(histories: Sequence[History]) -> None:
@@ -58,8 +73,8 @@ def print_outcomes(histories: Sequence[History]) -> None:
         for history in histories
         if not history.events
     ]
-    out.print()
-    table("delivery", "event name", "event id", "answer", rows=rows, whole="event name")
+    line("")
+    table("delivery", "event name", "event id", "answer", rows=rows)
 
 
 def answer(history: History, index: int) -> str:
@@ -74,7 +89,3 @@ def moment(milliseconds: int | None) -> str:
     if milliseconds is None:
         return "-"
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _plain(cell: object) -> str:
-    return escape("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(cell)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,8 +12,11 @@ import uvloop
 
 from gateway import build
 from gateway.app import Gateway, run
+from gateway.cli import machine
 from gateway.cli.addresses import registered_url
-from gateway.cli.options import ConfigOption, JsonOption, load_config, out, write_json
+from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
+from gateway.config import Config, default_path
+from gateway.errors import ConfigError
 from gateway.telemetry import logs
 
 
@@ -24,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def serve(config: ConfigOption = None) -> None:
     """Serve webhooks until SIGTERM; SIGHUP reads the configuration again."""
-    loaded = load_config(config, dev=False)
+    loaded = load_config(config)
     logs.configure(loaded.log.format, loaded.log.level)
 
     async def announce(gateway: Gateway) -> None:
@@ -37,7 +41,7 @@ def serve(config: ConfigOption = None) -> None:
         for name, note in build.notes(loaded).items():
             gateway.log.note(source=name, detail=note)
 
-    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config, dev=False), announce)))
+    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce)))
 
 
 def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
@@ -48,11 +52,24 @@ def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
 
 def check(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     """Find every fault that `gateway serve` would, without starting it."""
-    loaded = load_config(config, dev=False)
-    names = sorted(build.sources(loaded))
+    loaded, faults = _examine(config)
     if json:
-        write_json({"file": str(loaded.path), "sources": names, "notes": build.notes(loaded), "faults": []})
-    else:
-        for name, note in build.notes(loaded).items():
-            out.print(f"{loaded.path}: sources.{name}: {note}", markup=False, soft_wrap=True)
-        out.print(f"{loaded.path}: no faults; {len(names)} sources: {', '.join(names)}", markup=False, soft_wrap=True)
+        names, notes = (sorted(loaded.sources), build.notes(loaded)) if loaded else ([], {})
+        path = str((config or default_path()).absolute())
+        write_json({"file": path, "sources": names, "notes": notes, "faults": faults})
+        raise typer.Exit(2 if faults else 0)
+    if loaded is None or faults:
+        raise ConfigError(faults)
+    for name, note in build.notes(loaded).items():
+        line(f"{loaded.path}: sources.{name}: {note}")
+    counted = "1 source" if len(loaded.sources) == 1 else f"{len(loaded.sources)} sources"
+    line(f"{loaded.path}: no faults; {counted}: {', '.join(sorted(loaded.sources))}")
+
+
+def _examine(path: Path | None) -> tuple[Config | None, list[str]]:
+    """Return the configuration, where it can be read, and everything that is wrong with it or the machine."""
+    try:
+        loaded = load_config(path)
+    except ConfigError as error:
+        return None, error.faults
+    return loaded, list(machine.faults(loaded))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
+from gateway.cli import running
 from gateway.config import Config
 from gateway.errors import ConfigError
 from gateway.inbox.contract import Inbox
@@ -16,14 +18,20 @@ DAY_MS = 86_400_000
 T = TypeVar("T")
 
 
+def inbox_file(config: Config) -> Path | None:
+    """Return the inbox's file, or the one of `gateway dev` in this folder where that alone exists, or None."""
+    return next((path for path in (config.inbox_path, running.INBOX) if path.exists()), None)
+
+
 def read(config: Config, ask: Callable[[Inbox], Awaitable[T]]) -> T:
     """Return what `ask` finds in the inbox. Raises ConfigError when there is no inbox file."""
-    if not config.inbox_path.exists():
-        raise ConfigError([f"{config.inbox_path}: there is no inbox yet; `gateway serve` makes it"])
+    path = inbox_file(config)
+    if path is None:
+        raise ConfigError([f"{config.inbox_path}: there is no inbox yet; `gateway serve` or `gateway dev` makes it"])
 
     async def go() -> T:
         window = config.inbox.dedupe_window_days * DAY_MS
-        inbox = SqliteInbox.open(config.inbox_path, dedupe_window_ms=window, read_only=True)
+        inbox = SqliteInbox.open(path, dedupe_window_ms=window, read_only=True)
         try:
             return await ask(inbox)
         finally:

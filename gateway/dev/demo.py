@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import secrets
+import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gateway.providers import PROVIDERS
 
 _VARIABLE = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
+
+_EVENT_KEY = "NO_EVENT_KEY_SET"
+
+Provide = Callable[[str, str], str | None]
+"""Gives a secret for a variable that is not set, by its name and the source's provider; None leaves it unset."""
 
 _HEAD = """\
 # Made by `gateway dev`. Copy it to ./gateway.toml and replace the secrets to go on from here.
@@ -47,10 +54,16 @@ time = "json:/created_at"
 """
 
 
-def make_folder(folder: Path) -> Path:
-    """Make `folder` with a configuration and demo secrets, keeping what is there; return the configuration's path."""
+def make_folder(folder: Path) -> None:
+    """Make `folder` for this user only, and keep it out of version control."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep(folder / ".gitignore", "*\n")
+
+
+def make_config(folder: Path) -> Path:
+    """Make a configuration with every provider and demo secrets, keeping what is there; return its path."""
     names = {("acme" if name == "hmac" else name): name for name in PROVIDERS}
-    keep(folder / "secrets" / "event_key", "NO_EVENT_KEY_SET")
+    keep(folder / "secrets" / "event_key", _EVENT_KEY)
     for name, provider in names.items():
         keep(folder / "secrets" / name, demo_secret(provider))
     blocks = [_SOURCE.format(name=name, provider=provider) for name, provider in names.items()]
@@ -59,21 +72,42 @@ def make_folder(folder: Path) -> Path:
     return path
 
 
-def missing_secrets(config: Path, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return demo values, kept in `folder`, for the variables that the file's sources want and nobody has set."""
-    try:
-        document = tomllib.loads(config.read_text())
-    except (OSError, ValueError):
-        return {}
-    found: dict[str, str] = {}
-    for source in _tables(document.get("sources")):
-        wanted = source.get("secrets")
-        for text in wanted if isinstance(wanted, list) else []:
-            match = _VARIABLE.match(text) if isinstance(text, str) else None
-            if match and match[1] not in environ:
-                path = folder / "secrets" / match[1]
-                found[match[1]] = keep(path, demo_secret(str(source.get("provider"))))
-    return found
+def environment(config: Path, environ: Mapping[str, str], provide: Provide) -> dict[str, str]:
+    """Return `environ` completed for a file: with what `provide` gives for secrets whose variables are not set.
+
+    Nothing that uses this talks to an event API that knows keys, so any event key will do.
+    """
+    document = _document(config)
+    found = {"INNGEST_DEV": "1", **dict.fromkeys(_names([_table(document, "event_api").get("key")]), _EVENT_KEY)}
+    for source in _table(document, "sources").values():
+        wanted = source.get("secrets") if isinstance(source, dict) else None
+        for name in _names(wanted if isinstance(wanted, list) else []):
+            secret = None if name in environ else provide(name, str(source.get("provider")))
+            if secret is not None:
+                found[name] = secret
+    return {**found, **environ}
+
+
+def keeping_in(folder: Path) -> Provide:
+    """Return a provider of demo secrets that are made on first use and kept in `folder`."""
+    return lambda name, provider: keep(folder / "secrets" / name, demo_secret(provider))
+
+
+def kept_in(folder: Path) -> Provide:
+    """Return a provider of the demo secrets that were kept in `folder`, and of no others."""
+
+    def provide(name: str, _: str) -> str | None:
+        try:
+            return (folder / "secrets" / name).read_text()
+        except OSError:
+            return None
+
+    return provide
+
+
+def placeholder(_: str, provider: str) -> str:
+    """Provide a secret for those who will not use it."""
+    return demo_secret(provider)
 
 
 def demo_secret(provider: str) -> str:
@@ -87,15 +121,37 @@ def demo_secret(provider: str) -> str:
 
 
 def keep(path: Path, text: str) -> str:
-    """Return the content of a file that only its owner may read, writing `text` to it where there is none."""
-    if path.exists():
-        return path.read_text()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    return text
+    """Return the content of a file that only its owner may read, writing `text` to it where there is none.
+
+    Of several processes that do this at one moment, one writes and all return the same.
+    """
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, written = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text)
+            with contextlib.suppress(FileExistsError):
+                os.link(written, path)
+        finally:
+            Path(written).unlink()
+    return path.read_text()
 
 
-def _tables(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value.values() if isinstance(item, dict)] if isinstance(value, dict) else []
+def _document(config: Path) -> dict[str, Any]:
+    """Return the file's content, or nothing where it has none; what is wrong with it, others say."""
+    try:
+        return tomllib.loads(config.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
+    table = document.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _names(references: list[Any]) -> list[str]:
+    """Return the names of the variables among references to secrets."""
+    matches = [_VARIABLE.match(text) for text in references if isinstance(text, str)]
+    return [match[1] for match in matches if match]

@@ -32,7 +32,8 @@ def post(url: str, request: SignedRequest) -> Answered:
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("POST", parts.path or "/", request.body, dict(request.headers))
+        target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        connection.request("POST", target, request.body, dict(request.headers))
         response = connection.getresponse()
         return Answered(response.status, response.read(65_536).decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:

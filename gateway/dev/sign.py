@@ -54,6 +54,11 @@ def signed_sample(
     return SignedRequest(sample.type, (*headers, signature), sample.body)
 
 
+def signs_time(source: Source) -> bool:
+    """Tell whether the source's signature covers a time, without which a stale request looks like a fresh one."""
+    return bool(source.schemes[0].timestamp)
+
+
 def tampered(request: SignedRequest) -> SignedRequest:
     """Return the request with one bit of its body changed after signing, still valid as text."""
     position = next(index for index, byte in enumerate(request.body) if chr(byte).isalpha())

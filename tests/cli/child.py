@@ -1,0 +1,88 @@
+"""`gateway` in a process of its own, with or without a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator
+
+from tests.cli.conftest import Result
+
+COMMAND = (sys.executable, "-m", "gateway")
+SECONDS = 20.0
+
+
+async def run(*arguments: str) -> Result:
+    """Run a command to its end."""
+    child = await _start(*arguments)
+    async with asyncio.timeout(SECONDS):
+        out, err = await child.communicate()
+    return Result(child.returncode or 0, out.decode(), err.decode())
+
+
+async def interrupted(*arguments: str, when: asyncio.Event) -> Result:
+    """Run a command and press Ctrl-C when the event is set."""
+    child = await _start(*arguments)
+    async with asyncio.timeout(SECONDS):
+        await when.wait()
+        child.send_signal(signal.SIGINT)
+        out, err = await child.communicate()
+    return Result(child.returncode or 0, out.decode(), err.decode())
+
+
+@contextlib.asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `gateway dev` until the end of the block, then press Ctrl-C and expect exit code 0."""
+    child = await _start("dev", *arguments)
+    try:
+        async with asyncio.timeout(SECONDS):
+            assert child.stdout is not None
+            async for raw in child.stdout:
+                if raw.startswith(b"Serving until Ctrl-C"):
+                    break
+        yield child
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
+        async with asyncio.timeout(SECONDS):
+            await child.communicate()
+    assert child.returncode == 0
+
+
+def on_a_terminal(*arguments: str, columns: int) -> list[str]:
+    """Run a command on a terminal of so many columns; return its lines."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    with subprocess.Popen([*COMMAND, *arguments], stdout=theirs, env={**environ, "TERM": "xterm"}) as child:  # noqa: S603 - ours
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # what reading gives when the last writer has gone
+            while chunk := os.read(ours, 65_536):
+                text += chunk
+    os.close(ours)
+    assert child.returncode == 0
+    return text.decode().replace("\x1b[0m", "").replace("\x1b[1m", "").splitlines()
+
+
+async def _start(*arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_listen_to_interrupts,
+    )
+
+
+def _listen_to_interrupts() -> None:
+    """Undo what a shell does to background jobs, of which this test run may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,142 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway import recording
+from gateway.model import Delivery
+from tests.cli.conftest import Beside, Cli
+from tests.signed import dumps
+from tests.world import TOML
+
+BODY = dumps({"id": "evt_9", "object": "event", "type": "customer.updated", "created": 1_700_000_000, "data": {}})
+EVENT = {
+    "name": "stripe/customer.updated",
+    "data": json.loads(BODY),
+    "id": "stripe:evt_9:customer.updated",
+    "ts": 1_700_000_000_000,
+}
+TRANSFORM = """
+from gateway import Event, Skip
+
+def transform(delivery):
+    payload = delivery.json()
+    if payload.get("skip"):
+        return Skip("not [wanted]")
+    if payload.get("raise"):
+        raise LookupError("no such thing")
+    return [Event(name=f"item.{index}", data={"index": index}) for index in range(payload["many"])]
+"""
+
+
+@pytest.fixture(autouse=True)
+def config(folder: Path) -> None:
+    """Write a configuration with a transform of one's own, and a body to try."""
+    more = '[sources.own]\nprovider = "hmac"\nverify = "none"\ntransform = "own_map:transform"\n'
+    (folder / "gateway.toml").write_text(TOML.format(url="http://127.0.0.1:9") + more)
+    (folder / "own_map.py").write_text(TRANSFORM)
+    (folder / "body.json").write_bytes(BODY)
+
+
+def test_body(cli: Cli) -> None:
+    """A file with a body is mapped as if it had been sent, without being signed; nothing is kept."""
+    result = cli("try", "stripe", "body.json")
+    assert (result.code, result.err, json.loads(result.out)) == (0, "", EVENT)
+    assert cli("try", "stripe", "body.json", "--json").json == [EVENT]
+    assert not Path("inbox.db").exists()
+
+
+def test_headers(cli: Cli) -> None:
+    """Headers make up what a body alone does not tell."""
+    given = ["--header", "X-GitHub-Event: star", "--header", "x-github-delivery:  d-1 "]
+    [event] = cli("try", "github", "body.json", "--json", *given).json
+    assert (event["name"], event["id"]) == ("github/star", "github:d-1:star")
+
+
+def test_recorded_delivery(cli: Cli) -> None:
+    """A recorded delivery is mapped as the source's own, with its id, type and time."""
+    body = b'{"ref":"main"}'
+    delivery = Delivery("old", "github", "d-2", "push", 1_700_000_000_123, body=body, content=body)
+    Path("push.delivery.json").write_bytes(recording.dumps(delivery))
+    [event] = cli("try", "github", "push.delivery.json", "--json").json
+    expected = {"name": "github/push", "id": "github:d-2:push", "ts": 1_700_000_000_123, "data": {"ref": "main"}}
+    assert event == expected
+
+
+def test_faulty_recording(cli: Cli) -> None:
+    """A recording with a fault is refused with the key at fault, and not taken for a body."""
+    Path("faulty.json").write_bytes(
+        dumps({"source": "a", "provider": "github", "id": "1", "received_at": 1, "bdy": ""})
+    )
+    result = cli("try", "github", "faulty.json")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("faulty.json: the recording has the unknown key 'bdy'")
+
+
+async def test_stored_delivery(beside: Beside) -> None:
+    """A stored delivery is mapped to the very event that was sent."""
+    await beside.send("stripe")
+    [arrived] = await beside.world.arrived(1)
+    [history] = await beside.world.settled(1)
+    for identifier in (history.entry.delivery.id, history.events[0].id):
+        assert (await beside("try", "stripe", identifier, "--json")).json == [json.loads(arrived.raw)]
+    other = await beside("try", "github", history.entry.delivery.id)
+    assert (other.code, other.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        ({"skip": 1}, 0, "skipped: not [wanted]\n"),
+        ({"raise": 1}, 1, "own_map:transform raised LookupError: no such thing"),
+        ({"many": "x"}, 1, "own_map:transform raised TypeError"),
+        ({"many": 0}, 0, ""),
+    ],
+)
+def test_no_events(cli: Cli, body: dict[str, object], code: int, told: str) -> None:
+    """A transform that skips is exit code 0, one that fails is 1, with the reason beside an output without events."""
+    Path("x.json").write_bytes(dumps(body))
+    result = cli("try", "own", "x.json")
+    assert (result.code, result.out) == (code, "")
+    assert result.err.startswith(told)
+    if code == 0:
+        assert cli("try", "own", "x.json", "--json").json == []
+
+
+def test_several_events(cli: Cli) -> None:
+    """Every event of a delivery is shown, in order."""
+    Path("x.json").write_bytes(dumps({"many": 3}))
+    names = [event["name"] for event in cli("try", "own", "x.json", "--json").json]
+    assert names == ["hmac/item.0", "hmac/item.1", "hmac/item.2"]
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "told"),
+    [
+        ("stripe", b"not json", "the body is not valid JSON"),
+        ("stripe", b"\xff\xfe", "the body is not UTF-8"),
+        ("stripe", b"", "the body is not valid JSON"),
+        ("slack", dumps({"type": "url_verification", "challenge": "x"}), "this is a handshake"),
+    ],
+)
+def test_body_that_would_not_be_taken(cli: Cli, source: str, content: bytes, told: str) -> None:
+    """A body that the gateway would not keep is exit code 1 with the reason."""
+    Path("x").write_bytes(content)
+    result = cli("try", source, "x")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"x: {told}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["stripe", "missing.json"], "missing.json: neither a file nor the id of a delivery that stripe has"),
+        (["stripe", "."], ".: cannot be read (Is a directory)"),
+        (["nobody", "body.json"], "sources.nobody: there is no such source; the sources are acme,"),
+    ],
+)
+def test_nothing_to_try(cli: Cli, arguments: list[str], told: str) -> None:
+    """A file, id or source that does not exist is exit code 2 and a sentence."""
+    result = cli("try", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err

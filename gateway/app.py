@@ -182,20 +182,25 @@ async def run(load: Callable[[], Config], accompany: Accompany) -> int:
     stop = asyncio.Event()
     _handle_signals(gateway, load, stop)
     companion = asyncio.create_task(accompany(gateway))
-    code: int | None = None
-    while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
-        if gateway.inbox.failure or gateway.broken:
-            code = 1
-        elif companion.done():
-            code = companion.result()
-        if code is not None:
-            break
-    companion.cancel()
-    if code is None:
-        await gateway.drain()
-    await gateway.stop()
+    try:
+        code = await _watch(gateway, companion, stop)
+        if code is None:
+            await gateway.drain()
+    finally:
+        companion.cancel()
+        await gateway.stop()
     gateway.log.stopped()
     return code or 0
+
+
+async def _watch(gateway: Gateway, companion: asyncio.Task[int | None], stop: asyncio.Event) -> int | None:
+    """Return the exit code once something ends the gateway: None for a signal."""
+    while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
+        if gateway.inbox.failure or gateway.broken:
+            return 1
+        if companion.done() and (code := companion.result()) is not None:
+            return code
+    return None
 
 
 def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.Event) -> None:

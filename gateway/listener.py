@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -120,7 +121,7 @@ class Listener:
             self._server = await loop.create_server(self._make_handler, host, port, backlog=1024, reuse_address=True)
         except OSError as error:
             await self._runner.cleanup()
-            reason = error.strerror or str(error)
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError([f"cannot listen on {host}:{port}: {reason}; choose another host or port"]) from error
         sockets: tuple[socket.socket, ...] = tuple(self._server.sockets)
         self.port = sockets[0].getsockname()[1]

@@ -27,7 +27,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        advice = "make one with `gateway init`, or name another with --config or GATEWAY_CONFIG"
+        advice = "write one, or name another with --config or GATEWAY_CONFIG; `gateway dev` needs none"
         raise ConfigError([f"{path}: the file does not exist; {advice}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: the file cannot be read ({error.strerror}); make it a readable file"]) from None

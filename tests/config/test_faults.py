@@ -105,7 +105,7 @@ def test_syntax(tmp_path: Path, content: bytes, place: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A file that does not exist or is a folder is one fault that says how to get one."""
-    with pytest.raises(ConfigError, match="the file does not exist; make one with `gateway init`"):
+    with pytest.raises(ConfigError, match="the file does not exist; write one, or name another"):
         load(tmp_path / "gateway.toml", {})
     with pytest.raises(ConfigError, match=r"the file cannot be read \(Is a directory\); make it a readable file"):
         load(tmp_path, {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,12 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.inbox import sqlite_leases, sqlite_search, sqlite_writes
-from gateway.inbox.lock import ServingLock
-from gateway.inbox.sqlite_connection import open_reader, open_writer, refusals, require_safe_library
+from gateway.inbox.disk_space import Space, SpaceGauge, measure
+from gateway.inbox.intake import Bounds, size_of
+from gateway.inbox.sqlite_connection import open_reader, require_safe_library
+from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
+from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
 from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
 
@@ -27,51 +31,83 @@ T = TypeVar("T")
 class _Serving:
     """What only the serving process has."""
 
-    lock: ServingLock
-    connection: apsw.Connection
+    opened: Opened
     writer: Writer
+    gauge: SpaceGauge
 
 
 class SqliteInbox:
     """The engine for one gateway on one machine; gateway/inbox/contract.py says what the methods promise."""
 
-    def __init__(self, reader: Reader, serving: _Serving | None, *, dedupe_window_ms: int, max_waiting: int) -> None:
+    def __init__(self, path: Path, reader: Reader, serving: _Serving | None, *, dedupe_window_ms: int) -> None:
+        self._path = path
         self._reader = reader
         self._serving = serving
         self._dedupe_window_ms = dedupe_window_ms
-        self._max_waiting = max_waiting
         self._closed = False
 
     @classmethod
     def open(
-        cls, path: Path, *, dedupe_window_ms: int, read_only: bool = False, max_waiting: int = 10_000
+        cls,
+        path: Path,
+        *,
+        dedupe_window_ms: int,
+        read_only: bool = False,
+        bounds: Bounds | None = None,
+        measured: Callable[[Path], Space] = measure,
+        clock: Callable[[], float] = time.monotonic,
     ) -> SqliteInbox:
         """Open the inbox file at `path`, making or upgrading it; blocks, and needs no running loop.
 
-        Leases of an earlier process are void, so that what it left is due at once.
-        With `read_only` the file may be served by another process: search, get and counts work, and nothing is
-        written or checkpointed. Beyond `max_waiting` operations in the queue, put refuses at once. Raises InboxLocked
-        when another process serves the file, InboxUnsupported when the file, its place or SQLite cannot be used.
+        Leases of an earlier process are void, so that what it left is due at once. A damaged file is kept aside, and
+        a fresh one serves: `alarms` says so. With `read_only` the file may be served by another process: search, get
+        and counts work, and nothing is written or checkpointed. Beyond `bounds` put refuses at once; `measured` tells
+        the space of the disk and `clock` monotonic seconds. Raises InboxLocked when another process serves the file,
+        InboxUnsupported when the file, its place or SQLite cannot be used.
         """
         require_safe_library(apsw.sqlite_lib_version())
         path = path.resolve()  # one lock for a file and the links to it
+        if read_only:
+            return cls(path, Reader(open_reader(path)), None, dedupe_window_ms=dedupe_window_ms)
         with contextlib.ExitStack() as undo:
-            serving = None if read_only else _serve(path, undo)
-            reader = Reader(open_reader(path))
+            opened = open_serving(path)
+            undo.callback(opened.lock.release)
+            undo.callback(opened.connection.close)
+            gauge = SpaceGauge(lambda: measured(path.parent), clock)
+            reader = Reader(open_reader(path), on_damage=opened.lock.mark_damage)
+            writer = Writer(opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock)
             undo.pop_all()
-        return cls(reader, serving, dedupe_window_ms=dedupe_window_ms, max_waiting=max_waiting)
+        return cls(path, reader, _Serving(opened, writer, gauge), dedupe_window_ms=dedupe_window_ms)
+
+    @property
+    def kept_aside(self) -> Path | None:
+        """Where the file went that was found damaged when this one was opened in its place."""
+        return self._serving.opened.kept_aside if self._serving else None
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What was found wrong when the file was opened, a sentence each for the operator to read at once."""
+        return self._serving.opened.alarms if self._serving else ()
+
+    @property
+    def space(self) -> Space:
+        """The space of the disk; while serving, as it was a second ago."""
+        return self._serving.gauge.space if self._serving else measure(self._path.parent)
+
+    @property
+    def wal_bytes(self) -> int:
+        """The size of the WAL, which grows while a reader holds it."""
+        return wal_bytes(self._path)
 
     @property
     def failure(self) -> InboxError | None:
         """Why nothing is accepted any more: set for ever by the first I/O error, after which the process should end."""
-        return self._serving.writer.failure if self._serving else None
+        return self._serving.writer.failure or self._reader.failure if self._serving else None
 
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        window_ms = self._dedupe_window_ms
-        return await self._write(
-            lambda db: sqlite_writes.put(db, deliveries, now, window_ms), max_waiting=self._max_waiting
-        )
+        window_ms, size = self._dedupe_window_ms, sum(map(size_of, deliveries))
+        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, window_ms), intake=size)
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
@@ -124,10 +160,12 @@ class SqliteInbox:
             self._serving.writer.stop_accepting()
         await asyncio.to_thread(self._release)
 
-    async def _write(self, operation: Callable[[apsw.Connection], T], *, max_waiting: int | None = None) -> T:
+    async def _write(self, operation: Callable[[apsw.Connection], T], *, intake: int | None = None) -> T:
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
-        return await self._serving.writer.run(operation, max_waiting=max_waiting)
+        if self._reader.failure:
+            raise InboxUnavailable(str(self._reader.failure))
+        return await self._serving.writer.run(operation, intake=intake)
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""
@@ -136,18 +174,5 @@ class SqliteInbox:
         self._reader.close()
         if self._serving:
             with contextlib.suppress(apsw.Error):  # what was committed is safe in the WAL
-                self._serving.connection.close()
-            self._serving.lock.release()
-
-
-def _serve(path: Path, undo: contextlib.ExitStack) -> _Serving:
-    lock = ServingLock.acquire(path)
-    undo.callback(lock.release)
-    connection = open_writer(path)
-    undo.callback(connection.close)
-    with refusals(path):
-        sqlite_leases.release(connection)
-    writer = Writer(connection)
-    undo.callback(writer.join)
-    undo.callback(writer.stop_accepting)
-    return _Serving(lock, connection, writer)
+                self._serving.opened.connection.close()
+            self._serving.opened.lock.release()

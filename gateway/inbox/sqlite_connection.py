@@ -1,15 +1,16 @@
-"""Open connections to an inbox file with the settings that keep it durable, and translate SQLite's errors."""
+"""Open connections to an inbox file with the settings that keep it durable."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from gateway.errors import InboxUnavailable, InboxUnsupported
+from gateway.errors import InboxUnsupported
+from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_place import create_private, require_local
 from gateway.inbox.sqlite_schema import SCHEMA, identify, migrate
 
@@ -83,33 +84,10 @@ def rows(connection: apsw.Connection, statement: str, values: Sequence[Any] | Ma
     return connection.execute(statement, values).fetchall()
 
 
-def unavailable(error: Exception) -> InboxUnavailable:
-    """Say in one sentence why SQLite could not do what was asked, and what to do about it."""
-    match error:
-        case apsw.FullError():
-            return InboxUnavailable("the disk of the inbox is full; the inbox goes on when there is space again")
-        case apsw.BusyError():
-            return InboxUnavailable("another process holds the inbox file for writing; find it and stop it")
-        case apsw.ReadOnlyError():
-            return InboxUnavailable("the inbox file cannot be written; check its permissions and its mount")
-        case apsw.InterruptError():
-            return InboxUnavailable("the search took too long and was stopped; narrow it by id, source or time")
-    return InboxUnavailable(f"the inbox file could not be used: {error}")
-
-
-@contextlib.contextmanager
-def refusals(path: Path) -> Iterator[None]:
-    """Turn what SQLite says while a file is being opened into a refusal with a sentence."""
-    try:
-        yield
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise InboxUnsupported(
-            f"{path} is damaged or no SQLite database ({error}); keep it, move it aside and restore a backup"
-        ) from error
-    except (OSError, apsw.Error) as error:
-        raise InboxUnsupported(
-            f"{path} cannot be opened ({error}); check that its directory exists and that this user may write there"
-        ) from error
+def last_key(connection: apsw.Connection) -> int:
+    """Return the greatest key that an entry ever had in this file."""
+    found = rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
+    return int(found[0][0]) if found else 0
 
 
 def _set(connection: apsw.Connection, settings: dict[str, int]) -> None:

@@ -43,7 +43,11 @@ _LEASE = (
     "WHERE key = ? AND (state = 'pending' OR (state = 'leased' AND leased_until < ?))"
 )
 
-_RELEASE = "UPDATE entries SET state = 'pending', lease = NULL, leased_until = NULL WHERE state = 'leased'"
+# One statement for each index that holds leased entries, so that the table itself is not read.
+_RELEASE = """
+UPDATE entries SET state = 'pending', lease = NULL, leased_until = NULL WHERE state = 'leased' AND batch IS NULL;
+UPDATE entries SET state = 'pending', lease = NULL, leased_until = NULL WHERE state = 'leased' AND batch IS NOT NULL;
+"""
 _SETTLE = (
     "UPDATE entries SET state = ?, due_at = coalesce(?, due_at), attempts = coalesce(?, attempts), reason = ?, "
     "rejections = ?, rejected_at = ?, batch = ?, position = ?, settled_at = ?, lease = NULL, leased_until = NULL "

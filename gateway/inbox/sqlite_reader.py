@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import apsw
 
-from gateway.errors import InboxUnavailable
-from gateway.inbox.sqlite_connection import unavailable
+from gateway.errors import InboxError, InboxUnavailable
+from gateway.inbox.sqlite_faults import failure, is_damage, unavailable
 
 # While a read runs the WAL cannot be reused and grows, so none may run for ever.
 LONGEST_READ_SECONDS = 10.0
@@ -21,10 +21,18 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Runs reads one after another, each for at most `longest_seconds`."""
+    """Runs reads one after another, each for at most `longest_seconds`; `on_damage` is told of a damaged file."""
 
-    def __init__(self, connection: apsw.Connection, *, longest_seconds: float = LONGEST_READ_SECONDS) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        longest_seconds: float = LONGEST_READ_SECONDS,
+        on_damage: Callable[[], None] | None = None,
+    ) -> None:
+        self.failure: InboxError | None = None
         self._connection = connection
+        self._on_damage = on_damage
         self._longest_seconds = longest_seconds
         self._ends_at = 0.0
         self._closed = False
@@ -51,4 +59,7 @@ class Reader:
         try:
             return read(self._connection)
         except apsw.Error as error:
-            raise unavailable(error) from error
+            self.failure = self.failure or failure(self._connection, error)
+            if is_damage(error) and self._on_damage:
+                self._on_damage()
+            raise unavailable(self._connection, error) from error

@@ -13,13 +13,19 @@ from typing import Any, TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable
-from gateway.inbox.sqlite_connection import unavailable
+from gateway.inbox.disk_space import SpaceGauge
+from gateway.inbox.intake import Bounds, Standing, refusal
+from gateway.inbox.lock import ServingLock
+from gateway.inbox.pace import Pace
+from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS, last_key
+from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
+from gateway.inbox.sqlite_wal import Checkpoints
 
 # A commit costs one fsync whatever it holds; beyond this size there is little left to share.
 GROUP_LIMIT = 256
 
-# 4 MiB of WAL: small checkpoints pause the next group for milliseconds, large ones for tens of them.
-CHECKPOINT_PAGES = 1_000
+# With nothing to do the thread still looks after the WAL and the space of the disk.
+IDLE_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -28,43 +34,60 @@ T = TypeVar("T")
 class _Waiting:
     operation: Callable[[apsw.Connection], Any]
     future: asyncio.Future[Any]
+    size: int
 
 
 class Writer:
     """Runs operations on its connection, several to a transaction, and tells their waiters after the COMMIT.
 
     An operation that fails is undone alone. When the COMMIT fails, every operation of the group raises
-    InboxUnavailable. After an I/O error nothing more is tried: what an fsync failed to write may be gone although the
-    next one succeeds (https://www.usenix.org/conference/atc20/presentation/rebello). All waiters belong to one loop.
+    InboxUnavailable. After an I/O error nothing more is tried. All waiters belong to one loop.
     """
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        lock: ServingLock,
+        *,
+        bounds: Bounds,
+        gauge: SpaceGauge,
+        clock: Callable[[], float],
+    ) -> None:
         self.failure: InboxError | None = None
         self._connection = connection
+        self._lock = lock
+        self._bounds = bounds
+        self._gauge = gauge
+        self._pace = Pace(clock, GROUP_LIMIT)
+        self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0  # changed on the loop alone, and counted until the waiter is told
         self._accepting = True
         self._finished = False
-        self._wal_pages = 0
-        self._checkpoint_at = CHECKPOINT_PAGES
-        connection.set_wal_hook(self._note_wal)
         self._thread = threading.Thread(target=self._serve, name="inbox-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, operation: Callable[[apsw.Connection], T], *, max_waiting: int | None = None) -> T:
+    async def run(self, operation: Callable[[apsw.Connection], T], *, intake: int | None = None) -> T:
         """Run `operation` in the next transaction and return its result when it is durable.
 
-        A waiter that is cancelled leaves the operation in its group. Raises InboxUnavailable, at once when
-        `max_waiting` operations are waiting already.
+        A waiter that is cancelled leaves the operation in its group. `intake` is the bytes that new deliveries bring:
+        with it, the operation is refused at once where the bounds say so. Raises InboxUnavailable.
         """
         if self.failure:
             raise InboxUnavailable(str(self.failure))
         if not self._accepting:
             raise InboxUnavailable("the inbox is closed; this process is about to end")
-        if max_waiting is not None and self._queue.qsize() >= max_waiting:
-            raise InboxUnavailable(f"{max_waiting} operations wait for the inbox already; its disk is too slow")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(operation, future))
-        return await future
+        if intake is not None and (sentence := refusal(self._bounds, self._standing(), intake)):
+            raise InboxUnavailable(sentence)
+        waiting = _Waiting(operation, asyncio.get_running_loop().create_future(), intake or 0)
+        self._waiting_bytes += waiting.size
+        self._queue.put(waiting)
+        result: T = await waiting.future
+        return result
+
+    def _standing(self) -> Standing:
+        waiting = self._queue.qsize()
+        return Standing(waiting, self._waiting_bytes, self._pace.wait(waiting), self._gauge.space)
 
     def stop_accepting(self) -> None:
         """Refuse further operations; those accepted are still done. Call it where `run` is called."""
@@ -79,22 +102,24 @@ class Writer:
     def _serve(self) -> None:
         while not self._finished:
             group = self._next_group()
-            if not group:
-                continue
-            _announce(group, self._commit(group))
-            self._checkpoint_when_due()
+            self._pace.begin()
+            if group:
+                self._announce(group, self._commit(group))
+            self._look_after_the_file(idle=not group)
+            self._pace.end()
 
     def _next_group(self) -> list[_Waiting]:
+        """Wait for operations and return all that there are, none after a while without any."""
         group: list[_Waiting] = []
-        waiting = self._queue.get()
-        while waiting is not None:
-            group.append(waiting)
-            if len(group) == GROUP_LIMIT:
-                return group
-            try:
+        try:
+            waiting = self._queue.get(timeout=IDLE_SECONDS)
+            while waiting is not None:
+                group.append(waiting)
+                if len(group) == GROUP_LIMIT:
+                    return group
                 waiting = self._queue.get_nowait()
-            except queue.Empty:
-                return group
+        except queue.Empty:
+            return group
         self._finished = True
         return group
 
@@ -106,12 +131,12 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(waiting.operation) for waiting in group]
             self._connection.execute("COMMIT")
+            self._lock.mark_key(last_key(self._connection))
         except (apsw.Error, MemoryError) as error:
+            no_room, told = out_of_room(self._connection, error), unavailable(self._connection, error)
             self._note_failure(error)
             self._roll_back()
-            if isinstance(error, apsw.FullError) and len(group) > 1:
-                return self._commit_singly(group)
-            return [unavailable(error) for _ in group]
+            return self._commit_singly(group) if no_room and len(group) > 1 else [told for _ in group]
         return outcomes
 
     def _commit_singly(self, group: list[_Waiting]) -> list[Any]:
@@ -123,10 +148,10 @@ class Writer:
         try:
             outcome = operation(self._connection)
         except Exception as error:
-            if _is_fatal(error) or not self._connection.in_transaction:
+            if failure(self._connection, error) or not self._connection.in_transaction:
                 raise
+            outcome = unavailable(self._connection, error) if isinstance(error, apsw.Error) else error
             self._connection.execute("ROLLBACK TO operation")
-            outcome = unavailable(error) if isinstance(error, apsw.Error) else error
         self._connection.execute("RELEASE operation")
         return outcome
 
@@ -136,45 +161,32 @@ class Writer:
                 self._connection.execute("ROLLBACK")
 
     def _note_failure(self, error: Exception) -> None:
-        if _is_fatal(error):
-            self.failure = InboxError(
-                f"reading or writing the inbox file failed ({error}); nothing more is accepted until the process is "
-                "started again: check the disk first"
-            )
+        self.failure = self.failure or failure(self._connection, error)
+        if is_damage(error):
+            self._lock.mark_damage()
 
-    def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
-
-    def _checkpoint_when_due(self) -> None:
-        """Move the WAL into the database after the waiters are told, so that no commit waits for it.
-
-        A reader in the way leaves pages behind; then the next try comes when as many again were written.
-        """
-        if self._wal_pages < self._checkpoint_at or self.failure:
+    def _look_after_the_file(self, *, idle: bool) -> None:
+        """Checkpoint after the waiters are told, so that no commit waits for it, and see how full the disk is."""
+        self._gauge.refresh()
+        if self.failure:
             return
         try:
-            logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._checkpoints.run_when_due()
+            if idle:
+                self._checkpoints.cut_when_large()
         except apsw.Error as error:
             self._note_failure(error)
-        else:
-            self._checkpoint_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
 
+    def _announce(self, group: list[_Waiting], outcomes: list[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            group[0].future.get_loop().call_soon_threadsafe(self._resolve, group, outcomes)
 
-def _is_fatal(error: Exception) -> bool:
-    return isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError)
-
-
-def _announce(group: list[_Waiting], outcomes: list[Any]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        group[0].future.get_loop().call_soon_threadsafe(_resolve, group, outcomes)
-
-
-def _resolve(group: list[_Waiting], outcomes: list[Any]) -> None:
-    for waiting, outcome in zip(group, outcomes, strict=True):
-        if waiting.future.done():
-            continue
-        if isinstance(outcome, Exception):
-            waiting.future.set_exception(outcome)
-        else:
-            waiting.future.set_result(outcome)
+    def _resolve(self, group: list[_Waiting], outcomes: list[Any]) -> None:
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            self._waiting_bytes -= waiting.size
+            if waiting.future.done():
+                continue
+            if isinstance(outcome, Exception):
+                waiting.future.set_exception(outcome)
+            else:
+                waiting.future.set_result(outcome)

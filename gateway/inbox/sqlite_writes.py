@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import apsw
@@ -11,8 +12,9 @@ from gateway.inbox.sqlite_rows import body_row, trace_id
 from gateway.inbox.sqlite_search import matching
 from gateway.model import Delivery, Query, Receipt, ReplayMode
 
-# Pages handed back to the file system per prune, 4 MiB: a small step like the prune itself.
-VACUUM_PAGES = 1_024
+# What one prune may free and hand back to the file system, 4 MiB: intake waits for it as for any other group.
+PRUNE_BYTES = 4 << 20
+VACUUM_PAGES = PRUNE_BYTES // 4_096
 
 _KNOWN = "SELECT key, first_seen FROM dedupe WHERE source = ? AND delivery_id = ?"
 _COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
@@ -30,8 +32,9 @@ _RESTART = (
 )
 
 _OLD_BODIES = (
-    "SELECT key FROM entries WHERE settled_at IS NOT NULL AND body_kept = 1 AND received_at < ? "
-    "ORDER BY received_at LIMIT ?"
+    "SELECT entries.key, length(body) + coalesce(length(content), 0) FROM entries "
+    "LEFT JOIN bodies ON bodies.key = entries.key "
+    "WHERE settled_at IS NOT NULL AND body_kept = 1 AND received_at < ? ORDER BY received_at LIMIT ?"
 )
 _FORGET_BODY = (
     "UPDATE entries SET body_kept = 0 WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')",
@@ -69,9 +72,9 @@ def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limi
     With its body an entry loses its attempts and events. The narrow entry stays until `ids_before` passes it too, so
     that the receipt of an absorbed re-send still names something.
     """
-    keys = rows(connection, _OLD_BODIES, (bodies_before, limit))
+    keys = _first_bytes(rows(connection, _OLD_BODIES, (bodies_before, limit)), PRUNE_BYTES)
     for statement in _FORGET_BODY:
-        connection.executemany(statement, keys)
+        connection.executemany(statement, [(key,) for key in keys])
     gone = len(keys)
     for statement in (_FORGET_IDS, _FORGET_ENTRIES):
         connection.execute(statement, (ids_before, limit))
@@ -79,6 +82,12 @@ def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limi
     if gone:
         rows(connection, f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
     return gone
+
+
+def _first_bytes(sizes: Sequence[tuple[int, int | None]], most: int) -> list[int]:
+    """Return the first keys whose bodies have together no more than `most` bytes, and always one."""
+    totals = itertools.accumulate(size or 0 for _, size in sizes)
+    return [key for n, ((key, _), total) in enumerate(zip(sizes, totals, strict=True)) if n == 0 or total <= most]
 
 
 def _put_one(connection: apsw.Connection, delivery: Delivery, now: int, window_ms: int) -> Receipt:

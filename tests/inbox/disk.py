@@ -1,9 +1,9 @@
-"""A disk that remembers what was synced: it can fail from a chosen sync on, and be looked at after a power cut."""
+"""A disk that remembers what was synced: it can fail, fill up, be slow, and be looked at after a power cut."""
 
 # ruff: noqa: N802, ARG002, FBT001 - the methods of a VFS are SQLite's, in name and in arguments
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -21,6 +21,26 @@ class Disk:
         self._synced: dict[str, bytearray] = {}
         self._pending: dict[str, list[Write]] = {}
         self._syncs_left: int | None = None
+        self._room: int | None = None
+        self._writes_fail = False
+        self.on_sync: Callable[[], object] = bool
+
+    def leave_room(self, room: int | None) -> None:
+        """Let so many more bytes be written before the disk is full; None makes it large."""
+        self._room = room
+
+    def break_writes(self) -> None:
+        """Let every write fail from now on."""
+        self._writes_fail = True
+
+    def take_room(self, size: int) -> None:
+        """Use up the room for a write, or raise as the kernel does on a full or failing disk."""
+        if self._writes_fail:
+            raise apsw.exception_for(apsw.SQLITE_IOERR_WRITE)
+        if self._room is not None:
+            if size > self._room:
+                raise apsw.exception_for(apsw.SQLITE_FULL)
+            self._room -= size
 
     def fail_after(self, syncs: int | None) -> None:
         """Let so many more syncs succeed and all later ones fail; None mends the disk."""
@@ -33,6 +53,7 @@ class Disk:
 
     def sync(self, path: str) -> None:
         """Make the writes of one file durable, or raise as the kernel does when it could not."""
+        self.on_sync()
         with self._lock:
             if self._syncs_left is not None:
                 if self._syncs_left == 0:
@@ -75,6 +96,7 @@ class _File(apsw.VFSFile):
         super().__init__("unix", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:
+        self._disk.take_room(len(data))
         super().xWrite(data, offset)
         self._disk.write(self._path, (offset, bytes(data)))
 

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from gateway.errors import InboxError, InboxUnavailable, InboxUnsupported
-from gateway.inbox import sqlite_writer
+from gateway.inbox import sqlite_wal
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.model import Query, State
 from tests.inbox.disk import remembered
@@ -100,7 +100,7 @@ async def test_a_failed_fsync_ends_the_service(tmp_path: Path) -> None:
 
 async def test_a_checkpoint_that_fails_ends_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was committed stays acknowledged when the checkpoint after it cannot be synced, and no more is accepted."""
-    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 10)
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 10)
     with remembered() as disk:
         inbox = open_at(tmp_path / "inbox.db")
         disk.fail_after(2)
@@ -120,7 +120,7 @@ async def test_power_cuts_lose_nothing_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luck: Random | None
 ) -> None:
     """Whichever sync is the last before the power goes, every acknowledged put is there afterwards."""
-    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 60)
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 60)
     for last_sync in range(24):
         with remembered() as disk:
             inbox = open_at(tmp_path / f"{last_sync}.db")

@@ -149,49 +149,6 @@ def test_files_of_others_are_refused(tmp_path: Path, statements: list[str], sent
     ServingLock.acquire(path).release()
 
 
-async def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
-    """A file with a damaged header is refused in a sentence and is not touched."""
-    path = tmp_path / "inbox.db"
-    await open_at(path).close()
-    path.write_bytes(b"\xff" * 100 + path.read_bytes()[100:])
-    with pytest.raises(InboxUnsupported, match=r"damaged or no SQLite database.*restore a backup"):
-        open_at(path)
-    assert path.read_bytes()[:100] == b"\xff" * 100
-
-
-def damage(path: Path) -> None:
-    """Overwrite every page but the first two, as a failing disk would."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(8192)
-        file.write(b"\xff" * (size - 8192))
-
-
-async def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    """Damage found when the file is opened is a sentence that names the file."""
-    path = tmp_path / "inbox.db"
-    inbox = open_at(path)
-    await keep(inbox, "evt_1")
-    await inbox.close()
-    damage(path)
-    with pytest.raises(InboxUnsupported, match=r"inbox\.db"):
-        open_at(path)
-
-
-async def test_a_damaged_page_ends_the_service(tmp_path: Path) -> None:
-    """Damage found at run time stops the acknowledging for good."""
-    path = tmp_path / "inbox.db"
-    inbox = open_at(path)
-    await keep(inbox, "evt_1")
-    await inbox.close()
-    inbox = open_at(path)
-    damage(path)
-    with pytest.raises(InboxUnavailable):
-        await keep(inbox, "evt_2")
-    assert inbox.failure
-    await inbox.close()
-
-
 async def test_a_reader_beside_the_server(tmp_path: Path) -> None:
     """Opened for reading only, a served file can be searched as it changes; nothing is written, locked or moved."""
     path = tmp_path / "inbox.db"
@@ -257,10 +214,10 @@ async def test_a_file_that_turns_read_only_is_named(tmp_path: Path) -> None:
     """A put into a file that may not be written is refused in a sentence, and works when it may again."""
     inbox = open_at(tmp_path / "inbox.db")
     assert inbox._serving
-    inbox._serving.connection.pragma("query_only", 1)
+    inbox._serving.opened.connection.pragma("query_only", 1)
     with pytest.raises(InboxUnavailable, match="check its permissions"):
         await keep(inbox, "evt_1")
-    inbox._serving.connection.pragma("query_only", 0)
+    inbox._serving.opened.connection.pragma("query_only", 0)
     await keep(inbox, "evt_1")
     await inbox.close()
 

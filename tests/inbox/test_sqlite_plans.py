@@ -19,8 +19,10 @@ class Plans:
         self.statements: list[tuple[str, object]] = []
 
     def note(self, _cursor: apsw.Cursor, statement: str, values: object) -> bool:
-        """Note a statement that runs."""
-        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
+        """Note a statement that runs; the table that SQLite numbers keys with has a single row."""
+        if "sqlite_sequence" not in statement and statement.lstrip().startswith(
+            ("SELECT", "UPDATE", "DELETE", "INSERT")
+        ):
             self.statements.append((statement, values))
         return True
 

@@ -1,7 +1,6 @@
 """How operations share commits, what a waiter's end means for the others, and what a close still does."""
 
 import asyncio
-import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,40 +9,20 @@ import apsw
 import pytest
 
 from gateway.errors import InboxUnavailable
-from gateway.inbox import sqlite_search, sqlite_writer
+from gateway.inbox import sqlite_search, sqlite_wal, sqlite_writer
+from gateway.inbox.intake import Bounds
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_connection import open_reader
 from gateway.inbox.sqlite_reader import Reader
 from gateway.model import Query
+from tests.inbox.hold import Hold
 from tests.inbox.samples import LEASE, NOW, delivery, keep
-
-
-class Hold:
-    """Keeps the writer thread busy until it is let go, so that what follows shares one commit."""
-
-    def __init__(self, inbox: SqliteInbox) -> None:
-        self._started = threading.Event()
-        self._let_go = threading.Event()
-        self._task = asyncio.ensure_future(inbox._write(self._wait))
-
-    def _wait(self, _connection: apsw.Connection) -> None:
-        self._started.set()
-        self._let_go.wait(10)
-
-    async def taken(self) -> None:
-        """Wait until the thread is held."""
-        assert await asyncio.to_thread(self._started.wait, 10)
-
-    async def release(self) -> None:
-        """Let the thread go on."""
-        self._let_go.set()
-        await self._task
 
 
 @pytest.fixture
 async def inbox(tmp_path: Path) -> AsyncIterator[SqliteInbox]:
     """Open a SQLite inbox with room for three waiting operations."""
-    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000, max_waiting=3)
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000, bounds=Bounds(waiting=3))
     yield inbox
     await inbox.close()
 
@@ -79,7 +58,7 @@ def watch_commits(inbox: SqliteInbox) -> list[str]:
         return True
 
     assert inbox._serving
-    inbox._serving.connection.set_exec_trace(note)
+    inbox._serving.opened.connection.set_exec_trace(note)
     return commits
 
 
@@ -190,8 +169,8 @@ async def test_another_writer_of_the_file_is_outwaited_or_named(tmp_path: Path, 
 
 async def test_the_wal_stays_small(tmp_path: Path, inbox: SqliteInbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer moves the WAL into the file as it goes, so the WAL is used again and does not grow."""
-    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 20)
-    inbox._serving.writer._checkpoint_at = 20  # type: ignore[union-attr]  # it is serving
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 20)
+    inbox._serving.writer._checkpoints._due_at = 20  # type: ignore[union-attr]  # it is serving
     await puts(inbox, 200)
     assert (tmp_path / "inbox.db-wal").stat().st_size < 80 * 4096
 
@@ -200,11 +179,11 @@ async def test_a_reader_in_the_way_holds_up_nobody(
     tmp_path: Path, inbox: SqliteInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a foreign reader pins the WAL it grows and every put works; when the reader is gone it stops growing."""
-    monkeypatch.setattr(sqlite_writer, "CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 20)
     other = apsw.Connection(str(tmp_path / "inbox.db"))
     other.execute("BEGIN")
     assert other.execute("SELECT count(*) FROM entries").get == 0
-    inbox._serving.writer._checkpoint_at = 20  # type: ignore[union-attr]  # it is serving
+    inbox._serving.writer._checkpoints._due_at = 20  # type: ignore[union-attr]  # it is serving
     await puts(inbox, 100)
     grown = (tmp_path / "inbox.db-wal").stat().st_size
     other.execute("COMMIT")

@@ -1,0 +1,62 @@
+"""Keep the WAL of an inbox file small: the writer thread is the only one that checkpoints, between its groups."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import apsw
+
+# 4 MiB of WAL: small checkpoints pause the next group for milliseconds, large ones for tens of them.
+CHECKPOINT_PAGES = 1_000
+
+# A WAL that grew under a reader keeps its size when it is reused; beyond this it is cut.
+TRUNCATE_BYTES = 64 << 20
+
+
+def wal_bytes(path: Path) -> int:
+    """Return the size of the WAL of the inbox file at `path`; there is none while nobody has the file open."""
+    with contextlib.suppress(OSError):
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    return 0
+
+
+class Checkpoints:
+    """Moves the WAL of one connection into its database when it is due."""
+
+    def __init__(self, connection: apsw.Connection, *, busy_timeout_ms: int) -> None:
+        self._connection = connection
+        self._busy_timeout_ms = busy_timeout_ms
+        self._wal_pages = 0
+        self._due_at = CHECKPOINT_PAGES
+        connection.set_wal_hook(self._note_wal)
+
+    def run_when_due(self) -> None:
+        """Move what can be moved without waiting for anybody. Raises apsw.Error.
+
+        A reader in the way leaves pages behind; then the next try comes when as many again were written.
+        """
+        if self._wal_pages < self._due_at:
+            return
+        logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._due_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
+        if moved == logged:
+            self._wal_pages = 0
+            self.cut_when_large()
+
+    def cut_when_large(self) -> None:
+        """Give the space of a WAL that grew too large back to the disk, unless somebody reads. Raises apsw.Error."""
+        if wal_bytes(Path(self._connection.filename)) <= TRUNCATE_BYTES:
+            return
+        self._connection.set_busy_timeout(0)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            return
+        finally:
+            self._connection.set_busy_timeout(self._busy_timeout_ms)
+        self._wal_pages, self._due_at = 0, CHECKPOINT_PAGES
+
+    def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
+from gateway.inbox.disk_space import Space
 from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
 
 
@@ -18,6 +19,16 @@ class Inbox(Protocol):
     @property
     def failure(self) -> InboxError | None:
         """What keeps the store from ever working again in this process; None while it works."""
+        ...
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What was found wrong when the store was opened, a sentence each for the operator to read at once."""
+        ...
+
+    @property
+    def space(self) -> Space | None:
+        """The space of the store's disk, at most a second old; None where the store has no disk of its own."""
         ...
 
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:

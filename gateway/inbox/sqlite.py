@@ -18,6 +18,7 @@ from gateway.inbox import sqlite_leases, sqlite_search, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
+from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_wal import wal_bytes
@@ -73,7 +74,8 @@ class SqliteInbox:
             opened = open_serving(path)
             undo.callback(opened.lock.release)
             undo.callback(opened.connection.close)
-            gauge = SpaceGauge(lambda: measured(path.parent), clock)
+            with refusals(path):
+                gauge = SpaceGauge(lambda: measured(path.parent), clock)
             reader = Reader(open_reader(path), on_damage=opened.lock.mark_damage)
             writer = Writer(opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock)
             undo.pop_all()

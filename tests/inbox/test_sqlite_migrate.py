@@ -1,0 +1,99 @@
+"""An opening that is killed before any of its statements leaves the old schema or the new one, never half of each."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import apsw
+import pytest
+
+from gateway.inbox import sqlite_schema, sqlite_writes
+from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_schema import SCHEMA
+from tests.inbox.samples import LEASE, NOW, delivery, keep
+
+PROJECT = Path(__file__).parents[2]
+
+Schema = tuple[object, frozenset[object]]
+
+
+def make_old(place: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """Make a file as a gateway of an older schema did, with three entries of two sources."""
+    place.mkdir()
+    connection = apsw.Connection(str(place / "inbox.db"))
+    connection.pragma("journal_mode", "wal")
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_schema, "SCHEMA", version)
+        sqlite_schema.migrate(connection, 0)
+    for name, source, now in [("evt_1", "a", NOW - 1), ("evt_2", "b", NOW - 3), ("evt_3", "a", NOW - 2)]:
+        sqlite_writes.put(connection, [delivery(name, source=source)], now, 1_000_000)
+    connection.close()
+
+
+def schema_of(place: Path) -> Schema:
+    """Return the version and the schema of a file that SQLite finds in order."""
+    connection = apsw.Connection(str(place / "inbox.db"))
+    statements = connection.execute("SELECT sql FROM sqlite_schema").fetchall()
+    version = connection.pragma("user_version")
+    assert connection.pragma("integrity_check") == "ok"
+    connection.close()
+    return version, frozenset(statement for (statement,) in statements)
+
+
+def kill_at_every_statement(template: Path, into: Path) -> list[Path]:
+    """Return one copy of the template for each statement of its opening, killed before it; the last went through."""
+    command = [sys.executable, "-m", "tests.inbox.killed_while_opening", str(template), str(into)]
+    done = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)  # noqa: S603 - our own script
+    return [into / str(n) for n in range(int(done.stdout))]
+
+
+def open_at(place: Path) -> SqliteInbox:
+    """Open a SQLite inbox."""
+    return SqliteInbox.open(place / "inbox.db", dedupe_window_ms=1_000_000)
+
+
+async def test_an_upgrade_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed anywhere, an upgrade leaves a file of one schema or the other, which opens with all its entries."""
+    make_old(tmp_path / "old", monkeypatch, SCHEMA - 1)
+    old = schema_of(tmp_path / "old")
+    copies = kill_at_every_statement(tmp_path / "old", tmp_path)
+    found = Counter(schema_of(copy) for copy in copies)
+    new = schema_of(copies[-1])
+    assert old != new
+    assert set(found) == {old, new}
+    assert min(found.values()) > 3
+    for copy in copies:
+        inbox = open_at(copy)
+        assert inbox.alarms == ()
+        leases = await inbox.lease(9, LEASE, NOW)
+        assert [lease.entry.delivery.id for lease in leases] == ["evt_2", "evt_3", "evt_1"]
+        await keep(inbox, "evt_4")
+        await inbox.close()
+        assert schema_of(copy) == new
+
+
+async def test_a_first_opening_that_is_killed(tmp_path: Path) -> None:
+    """Killed anywhere, the making of a file leaves one that opens empty and serves."""
+    (tmp_path / "none").mkdir()
+    copies = kill_at_every_statement(tmp_path / "none", tmp_path)
+    assert len(copies) > 20
+    new = schema_of(copies[-1])
+    for copy in copies[:-1]:
+        inbox = open_at(copy)
+        await keep(inbox, "evt_1")
+        assert len(await inbox.lease(9, LEASE, NOW)) == 1
+        await inbox.close()
+        assert schema_of(copy) == new
+
+
+async def test_an_old_file_is_upgraded_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of every older schema opens with its entries in their order, and as a new file is laid out."""
+    await open_at(tmp_path).close()
+    for version in range(1, SCHEMA):
+        place = tmp_path / str(version)
+        make_old(place, monkeypatch, version)
+        inbox = open_at(place)
+        assert [lease.entry.delivery.id for lease in await inbox.lease(2, LEASE, NOW)] == ["evt_2", "evt_3"]
+        await inbox.close()
+        assert schema_of(place) == schema_of(tmp_path)

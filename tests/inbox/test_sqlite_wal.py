@@ -1,5 +1,6 @@
 """A WAL that grew under a reader is cut when the reader is gone, and no reader of ours holds it for long."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -63,13 +64,25 @@ async def test_a_busy_inbox_is_cut_too(inbox: SqliteInbox, other: apsw.Connectio
     assert inbox.wal_bytes < LIMIT < grown
 
 
-async def test_a_reader_that_came_again_holds_up_nobody(inbox: SqliteInbox, other: apsw.Connection) -> None:
+async def test_a_reader_that_came_again_holds_up_nobody(
+    inbox: SqliteInbox, other: apsw.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A WAL that cannot be cut since somebody reads it is left for later, at once and without a fault."""
+    looks: list[Path] = []
+
+    def large(path: Path) -> int:
+        looks.append(path)
+        return LIMIT + 1
+
     other.execute("BEGIN")
     assert other.execute("SELECT count(*) FROM entries").get == 0
     await puts(inbox, "a", 60)
     other.execute("COMMIT; BEGIN")
     assert other.execute("SELECT count(*) FROM entries").get == 60
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_wal, "wal_bytes", large)
+        async with asyncio.timeout(3):
+            await eventually(lambda: len(looks) > 2)
     await puts(inbox, "b")
     assert inbox.wal_bytes > LIMIT
     assert inbox.failure is None

@@ -1,4 +1,4 @@
-"""The inbox in one SQLite file: one thread writes it, one thread reads it, one process serves it."""
+"""The inbox in one SQLite file: one thread writes it, two read it, one process serves it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ class _Serving:
 
     opened: Opened
     writer: Writer
+    bodies: Reader  # of leased entries, so that no search holds up the forwarder
     gauge: SpaceGauge
+
+    @property
+    def failure(self) -> InboxError | None:
+        """What ended the service on any of the threads."""
+        return self.writer.failure or self.bodies.failure
 
 
 class SqliteInbox:
@@ -76,10 +82,10 @@ class SqliteInbox:
             undo.callback(opened.connection.close)
             with refusals(path):
                 gauge = SpaceGauge(lambda: measured(path.parent), clock)
-            reader = Reader(open_reader(path), on_damage=opened.lock.mark_damage)
+            reader, bodies = (Reader(open_reader(path), on_damage=opened.lock.mark_damage) for _ in range(2))
             writer = Writer(opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock)
             undo.pop_all()
-        return cls(path, reader, _Serving(opened, writer, gauge), dedupe_window_ms=dedupe_window_ms)
+        return cls(path, reader, _Serving(opened, writer, bodies, gauge), dedupe_window_ms=dedupe_window_ms)
 
     @property
     def kept_aside(self) -> Path | None:
@@ -104,7 +110,7 @@ class SqliteInbox:
     @property
     def failure(self) -> InboxError | None:
         """Why nothing is accepted any more: set for ever by the first I/O error, after which the process should end."""
-        return self._serving.writer.failure or self._reader.failure if self._serving else None
+        return self._serving.failure or self._reader.failure if self._serving else None
 
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
@@ -117,9 +123,9 @@ class SqliteInbox:
         """Lease due entries, oldest first, or one frozen batch."""
         token, until = secrets.token_hex(16), now + duration_ms
         keys = await self._write(lambda db: sqlite_leases.lease(db, limit, until, now, token, exclude=exclude))
-        if not keys:
+        if not keys or not self._serving:
             return []
-        entries = await self._reader.run(lambda db: sqlite_search.entries(db, keys))
+        entries = await self._serving.bodies.run(lambda db: sqlite_search.entries(db, keys))
         return [Lease(entry, token, until) for entry in entries]
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
@@ -160,19 +166,21 @@ class SqliteInbox:
         self._reader.stop_accepting()
         if self._serving:
             self._serving.writer.stop_accepting()
+            self._serving.bodies.stop_accepting()
         await asyncio.to_thread(self._release)
 
     async def _write(self, operation: Callable[[apsw.Connection], T], *, intake: int | None = None) -> T:
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
-        if self._reader.failure:
-            raise InboxUnavailable(str(self._reader.failure))
+        if self.failure:
+            raise InboxUnavailable(str(self.failure))
         return await self._serving.writer.run(operation, intake=intake)
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""
         if self._serving:
             self._serving.writer.join()
+            self._serving.bodies.close()
         self._reader.close()
         if self._serving:
             with contextlib.suppress(apsw.Error):  # what was committed is safe in the WAL

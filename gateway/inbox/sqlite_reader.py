@@ -1,4 +1,4 @@
-"""The one thread that reads an inbox file on a connection of its own, so that no search holds up a commit."""
+"""A thread that reads an inbox file on a connection of its own, so that no search holds up a commit."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """How operations share commits, what a waiter's end means for the others, and what a close still does."""
 
 import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -202,3 +203,21 @@ async def test_a_read_that_takes_too_long_is_stopped(tmp_path: Path, inbox: Sqli
     assert await reader.run(lambda db: db.execute("SELECT 1").get) == 1
     reader.stop_accepting()
     reader.close()
+
+
+async def test_a_long_search_holds_up_no_lease(inbox: SqliteInbox) -> None:
+    """While a search runs, entries are leased with their bodies."""
+    await keep(inbox, "a")
+    started, let_go = threading.Event(), threading.Event()
+
+    def search(_connection: apsw.Connection) -> bool:
+        started.set()
+        return let_go.wait(10)
+
+    searching = asyncio.create_task(inbox._reader.run(search))
+    assert await asyncio.to_thread(started.wait, 10)
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    assert lease.entry.delivery == delivery("a")
+    assert not searching.done()
+    let_go.set()
+    assert await searching

@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from gateway.inbox.contract import Inbox
+from gateway.inbox.disk_space import SpaceLevel
 
 
 def application(inbox: Inbox, is_draining: Callable[[], bool]) -> web.Application:
@@ -23,6 +24,8 @@ def application(inbox: Inbox, is_draining: Callable[[], bool]) -> web.Applicatio
             faults.append("draining")
         if inbox.failure:
             faults.append(f"inbox: {inbox.failure}")
+        if inbox.space and inbox.space.level is SpaceLevel.FULL:
+            faults.append(f"disk: {inbox.space} left")
         return _answer(faults)
 
     app = web.Application()

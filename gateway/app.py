@@ -18,6 +18,7 @@ from gateway.errors import ConfigError, InboxError, TransformError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
 from gateway.inbox.contract import Inbox
+from gateway.inbox.disk_space import SpaceLevel
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.receive import Receiver
@@ -34,15 +35,26 @@ LEASE_MARGIN_MS = 60_000
 
 
 class Gateway:
-    """A running gateway. `port` and `admin_port` tell where it listens, `broken` that it must be started anew."""
+    """A running gateway, on the inbox of its configuration unless it is given one.
 
-    def __init__(self, config: Config, *, clock: Clock | None = None, rng: random.Random | None = None) -> None:
+    `port` and `admin_port` tell where it listens, `broken` that it must be started anew.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        inbox: Inbox | None = None,
+    ) -> None:
         self.config = config
         self.log = Log()
         self.clock = clock or SystemClock()
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
+        self._given_inbox = inbox
         self.receiver: Receiver
         self._rng = rng or random.SystemRandom()
         self._stack = AsyncExitStack()
@@ -51,6 +63,7 @@ class Gateway:
         self._forwarder: Forwarder
         self._listener: Listener
         self.broken = False
+        self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -67,8 +80,10 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = await _open_inbox(config)
+        self.inbox = self._given_inbox or await _open_inbox(config)
         self._stack.push_async_callback(self.inbox.close)
+        for alarm in self.inbox.alarms:
+            self.log.inbox_alarm(detail=alarm)
         self.receiver = Receiver(
             self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
         )
@@ -91,6 +106,7 @@ class Gateway:
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
+        self._watch_space()
         self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
@@ -134,6 +150,13 @@ class Gateway:
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
 
+    def _watch_space(self) -> None:
+        space = self.inbox.space
+        level = space.level if space else SpaceLevel.OK
+        if level is not self._space_level:
+            self.log.disk_space(level=level.name.lower(), left=str(space))
+        self._space_level = level
+
     def _wake(self) -> None:
         self._forwarder.wake()
 
@@ -153,10 +176,11 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep_house(self) -> None:
-        """Delete what retention no longer keeps, in small steps."""
+        """Delete what retention no longer keeps, in small steps, and watch the disk."""
         never = asyncio.Event()
         while True:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
+            self._watch_space()
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS
             ids_before = now - self.config.inbox.dedupe_window_days * DAY_MS

@@ -23,6 +23,7 @@ from gateway.errors import (
     UnknownSource,
 )
 from gateway.inbox.contract import Inbox
+from gateway.inbox.disk_space import SpaceLevel
 from gateway.model import Delivery, Reply, Request
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
@@ -144,6 +145,7 @@ class Receiver:
         return verify(request, source, now, traceparent)
 
     async def _keep(self, exchange: Exchange, source: Source, delivery: Delivery) -> web.Response:
+        self._require_space(source)
         try:
             async with asyncio.timeout(HARD_STOP_SECONDS):
                 [receipt] = await self._inbox.put([delivery], self._clock.now())
@@ -160,6 +162,14 @@ class Receiver:
         if source.provider.accepted == "empty":
             return web.Response()
         return _json(HTTPStatus.OK, {"status": outcome, "delivery": delivery.id})
+
+    def _require_space(self, source: Source) -> None:
+        """While the disk is scarce keep its rest for providers that do not send again what was refused."""
+        space = self._inbox.space
+        if space and space.level >= SpaceLevel.SCARCE and source.provider.retries:
+            raise InboxUnavailable(
+                f"the inbox's disk has {space} left, kept for providers that do not retry; make room"
+            )
 
     def _shake_hands(self, exchange: Exchange, reply: Reply) -> web.Response:
         self._say(exchange, "handshake", reply.status)

@@ -40,7 +40,8 @@ class Provider:
     library does. `id`, `type`, `time`, `version` are locators, the first present wins; `describe` gives the facts
     where locators cannot. `probe` answers an unsigned request before verification and must depend on nothing in it
     but its kind; `handshake` answers a verified one that is not a delivery. `secret_fault` says in a sentence why a
-    text cannot be this provider's secret. `form` and `binary` say what bodies are allowed to be besides JSON.
+    text cannot be this provider's secret. `binary` allows bodies that are not text. Without `retries` the provider
+    does not send again what was refused, so it is refused last.
     """
 
     name: str
@@ -59,5 +60,6 @@ class Provider:
     secret_fault: Callable[[str], str | None] | None = None
     secret_headers: tuple[str, ...] = ()
     binary: bool = False
+    retries: bool = True
     body_limit: int = MIB
     accepted: Literal["json", "empty"] = "json"

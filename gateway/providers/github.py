@@ -17,4 +17,5 @@ PROVIDER = Provider(
     secret_headers=("x-hub-signature",),
     # Payloads are capped at 25 MB, and GitHub never retries by itself, so a lower limit would lose deliveries.
     body_limit=25 * MIB,
+    retries=False,
 )

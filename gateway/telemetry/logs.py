@@ -125,6 +125,15 @@ class Log:
         """Say where the gateway listens."""
         self._logger.info("started", urls=list(urls), admin=admin, inbox=inbox, event_api=event_api)
 
+    def inbox_alarm(self, *, detail: str) -> None:
+        """Say what was found wrong with the inbox when it was opened."""
+        self._logger.error("inbox_alarm", detail=detail)
+
+    def disk_space(self, *, level: str, left: str) -> None:
+        """Say that the space of the inbox's disk came to another level."""
+        write = self._logger.info if level == "ok" else self._logger.error
+        write("disk_space", level=level, left=left)
+
     def note(self, *, detail: str, source: str = "") -> None:
         """Say something an operator should know about the configuration."""
         self._logger.warning("configuration_note", **_present(source=source), detail=detail)

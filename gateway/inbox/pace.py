@@ -18,11 +18,11 @@ class Pace:
         self._since: float | None = None
 
     def begin(self) -> None:
-        """Note that a group starts."""
+        """Note that a group, or a checkpoint between two of them, starts."""
         self._since = self._clock()
 
     def end(self) -> None:
-        """Note that the group is done, with the checkpoint that followed it."""
+        """Note that it is done."""
         if self._since is not None:
             took = self._clock() - self._since
             self._usual = self._usual + (took - self._usual) * _WEIGHT if self._usual else took

@@ -31,23 +31,27 @@ class Checkpoints:
         self._due_at = CHECKPOINT_PAGES
         connection.set_wal_hook(self._note_wal)
 
-    def run_when_due(self) -> None:
-        """Move what can be moved without waiting for anybody. Raises apsw.Error.
+    def are_due(self, *, idle: bool) -> bool:
+        """Tell whether enough was written since the last time, or an idle moment can be used to cut a large WAL."""
+        return self._wal_pages >= self._due_at or (idle and self._is_large())
+
+    def run(self) -> None:
+        """Move what can be moved without waiting for anybody, and cut a WAL that is large then. Raises apsw.Error.
 
         A reader in the way leaves pages behind; then the next try comes when as many again were written.
         """
-        if self._wal_pages < self._due_at:
-            return
         logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._due_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
         if moved == logged:
             self._wal_pages = 0
-            self.cut_when_large()
+            if self._is_large():
+                self._cut()
 
-    def cut_when_large(self) -> None:
-        """Give the space of a WAL that grew too large back to the disk, unless somebody reads. Raises apsw.Error."""
-        if wal_bytes(Path(self._connection.filename)) <= TRUNCATE_BYTES:
-            return
+    def _is_large(self) -> bool:
+        return wal_bytes(Path(self._connection.filename)) > TRUNCATE_BYTES
+
+    def _cut(self) -> None:
+        """Give the space of the WAL back to the disk, unless somebody reads it."""
         self._connection.set_busy_timeout(0)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -55,7 +59,6 @@ class Checkpoints:
             return
         finally:
             self._connection.set_busy_timeout(self._busy_timeout_ms)
-        self._wal_pages, self._due_at = 0, CHECKPOINT_PAGES
 
     def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
         self._wal_pages = pages

@@ -102,11 +102,12 @@ class Writer:
     def _serve(self) -> None:
         while not self._finished:
             group = self._next_group()
-            self._pace.begin()
             if group:
-                self._announce(group, self._commit(group))
+                self._pace.begin()
+                outcomes = self._commit(group)
+                self._pace.end()
+                self._announce(group, outcomes)
             self._look_after_the_file(idle=not group)
-            self._pace.end()
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for operations and return all that there are, none after a while without any."""
@@ -168,14 +169,14 @@ class Writer:
     def _look_after_the_file(self, *, idle: bool) -> None:
         """Checkpoint after the waiters are told, so that no commit waits for it, and see how full the disk is."""
         self._gauge.refresh()
-        if self.failure:
+        if self.failure or not self._checkpoints.are_due(idle=idle):
             return
+        self._pace.begin()
         try:
-            self._checkpoints.run_when_due()
-            if idle:
-                self._checkpoints.cut_when_large()
+            self._checkpoints.run()
         except apsw.Error as error:
             self._note_failure(error)
+        self._pace.end()
 
     def _announce(self, group: list[_Waiting], outcomes: list[Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -19,7 +19,7 @@ from tests.signed import dumps, signed_headers
 from tests.world import EVENT_KEY, TOML
 
 OUTAGE_SECONDS = float(os.environ.get("GATEWAY_TEST_OUTAGE_SECONDS", "2"))
-RATE = 50
+RATE = int(os.environ.get("GATEWAY_TEST_RATE", "50"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -16,6 +17,8 @@ from gateway.errors import ConfigError
 
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
+QUIET_SECONDS = 0.5
+BACKLOG = 1_024
 MALFORMED = b'{"status":"rejected","reason":"request_malformed"}'
 
 
@@ -29,13 +32,20 @@ class DeadlineHandler(RequestHandler):
     aiohttp bounds the idle time between requests and nothing else; a head sent byte by byte would live for ever.
     """
 
-    __slots__ = ("_head_seconds", "_head_timer", "_on_malformed")
+    __slots__ = ("_active_at", "_head_seconds", "_head_timer", "_on_malformed")
 
     def __init__(self, manager: Any, *, head_seconds: float, on_malformed: OnMalformed, **options: Any) -> None:
         super().__init__(manager, **options)
         self._head_seconds = head_seconds
         self._on_malformed = on_malformed
         self._head_timer: asyncio.TimerHandle | None = None
+        self._active_at = self._loop.time()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being worked on, or may be on its way: something came just now."""
+        working = self._current_request is not None or bool(self._messages)
+        return working or self._loop.time() - self._active_at < QUIET_SECONDS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the first request's head."""
@@ -45,6 +55,7 @@ class DeadlineHandler(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """End the deadline with the head, or start one with the first bytes of the next head."""
         super().data_received(data)
+        self._active_at = self._loop.time()
         if self._messages or self._current_request is not None:
             self._stop_timer()
         elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
@@ -105,6 +116,7 @@ class Listener:
         self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0, **self._options)
         self._handling: dict[str, Any] = {"head_seconds": head_seconds, "on_malformed": on_malformed}
         self._server: asyncio.Server | None = None
+        self._socket: socket.socket | None = None
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -116,27 +128,36 @@ class Listener:
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._make_handler, host, port, backlog=1024, reuse_address=True)
+            self._socket = _listen(host, port)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._make_handler, sock=self._socket, backlog=BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError([f"cannot listen on {host}:{port}: {reason}; choose another host or port"]) from error
-        sockets: tuple[socket.socket, ...] = tuple(self._server.sockets)
-        self.port = sockets[0].getsockname()[1]
+        self.port = self._socket.getsockname()[1]
 
     async def stop(self, grace_seconds: float) -> None:
-        """Accept no more connections, let requests under way finish within the time, close the rest."""
-        if self._server is not None:
+        """Accept no more connections, serve those there are until they are quiet or the time is up, close the rest."""
+        if self._server is not None and self._socket is not None:
+            await self._take_waiting(self._socket)
             self._server.close()
-        server = self._runner.server
-        if server is not None:
-            server.pre_shutdown()
-            deadline = asyncio.get_running_loop().time() + grace_seconds
-            while _busy(server) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - aiohttp signals nothing
+        if server := self._runner.server:
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + grace_seconds
+            while _close_quiet(server.connections) and loop.time() < deadline:  # noqa: ASYNC110 - aiohttp signals nothing
                 await asyncio.sleep(0.02)
         await self._runner.cleanup()
+
+    async def _take_waiting(self, listening: socket.socket) -> None:
+        """Take the connections that the kernel has accepted already; closing the socket would reset them."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.setblocking(False)
+                await loop.connect_accepted_socket(self._make_handler, connection)
 
     def _make_handler(self) -> DeadlineHandler:
         server = self._runner.server
@@ -145,8 +166,21 @@ class Listener:
         return DeadlineHandler(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
 
 
-def _busy(server: web.Server) -> bool:
-    return any(connection._current_request is not None for connection in server.connections)  # noqa: SLF001 - no door
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _close_quiet(connections: list[RequestHandler]) -> bool:
+    """Close the connections on which nothing happens; tell whether there are others."""
+    busy = [handler for handler in connections if isinstance(handler, DeadlineHandler) and handler.is_busy]
+    for handler in connections:
+        if handler not in busy:
+            handler.close()
+    return bool(busy)
 
 
 def _silent_logger() -> logging.Logger:

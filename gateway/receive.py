@@ -22,6 +22,7 @@ from gateway.errors import (
     RequestRejected,
     UnknownSource,
 )
+from gateway.failpoints import failpoint
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.model import Delivery, Reply, Request
@@ -151,6 +152,7 @@ class Receiver:
                 [receipt] = await self._inbox.put([delivery], self._clock.now())
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        failpoint("before_answer")
         if receipt.duplicate:
             exchange.detail = f"absorbed; first received {_iso(receipt.first_seen_at)}, kept as entry {receipt.key}"
         else:

@@ -14,6 +14,7 @@ from gateway.batch import Batch, Limits, Member, Settled, chunk, serialise
 from gateway.clock import Clock
 from gateway.errors import EventApiError, EventApiInterrupted, InboxError
 from gateway.event_api import new_seed
+from gateway.failpoints import failpoint
 from gateway.inbox.contract import Inbox
 from gateway.lane import Lane, RetryBudget
 from gateway.model import Lease, StampedEvent
@@ -68,6 +69,8 @@ class Sender:
         while work:
             current = work.popleft()
             sent = await self._post(current)
+            if sent.verdict.accepted:
+                failpoint("before_settle")
             healthy = self.lane.last_success is not None and self.lane.last_success >= begun
             splits = sent.verdict.rest is Rest.SPLIT and len(current.members) > 1
             hopeless = splits and refusals > 0 and not sent.verdict.accepted and not healthy

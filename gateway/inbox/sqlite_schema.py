@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from gateway.errors import InboxUnsupported
+from gateway.failpoints import failpoint
 
 APPLICATION_ID = 0x57454731  # "WEG1", so that a file of another program is never taken for an inbox
 
@@ -143,4 +144,5 @@ def migrate(connection: apsw.Connection, version: int) -> None:
         connection.execute(_STEPS[step])
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", step + 1)
+        failpoint(f"in_migration_{step + 1}")
         connection.execute("COMMIT")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import apsw
 
+from gateway.failpoints import failpoint
+
 # 4 MiB of WAL: small checkpoints pause the next group for milliseconds, large ones for tens of them.
 CHECKPOINT_PAGES = 1_000
 
@@ -40,6 +42,7 @@ class Checkpoints:
 
         A reader in the way leaves pages behind; then the next try comes when as many again were written.
         """
+        failpoint("in_checkpoint")
         logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._due_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
         if moved == logged:

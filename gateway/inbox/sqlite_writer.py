@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable
+from gateway.failpoints import failpoint
 from gateway.inbox.disk_space import SpaceGauge
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
@@ -131,6 +132,7 @@ class Writer:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(waiting.operation) for waiting in group]
+            failpoint("before_commit")
             self._connection.execute("COMMIT")
             self._lock.mark_key(last_key(self._connection))
         except (apsw.Error, MemoryError) as error:
@@ -138,6 +140,7 @@ class Writer:
             self._note_failure(error)
             self._roll_back()
             return self._commit_singly(group) if no_room and len(group) > 1 else [told for _ in group]
+        failpoint("after_commit")
         return outcomes
 
     def _commit_singly(self, group: list[_Waiting]) -> list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import apsw
 
+from gateway.failpoints import failpoint
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_rows import body_row, trace_id
 from gateway.inbox.sqlite_search import matching
@@ -75,6 +76,7 @@ def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limi
     keys = _first_bytes(rows(connection, _OLD_BODIES, (bodies_before, limit)), PRUNE_BYTES)
     for statement in _FORGET_BODY:
         connection.executemany(statement, [(key,) for key in keys])
+    failpoint("in_prune")
     gone = len(keys)
     for statement in (_FORGET_IDS, _FORGET_ENTRIES):
         connection.execute(statement, (ids_before, limit))

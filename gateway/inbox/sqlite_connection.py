@@ -23,7 +23,7 @@ _FIXED_BEFORE = frozenset({(3, 50, 7), (3, 44, 6)})
 
 # synchronous=FULL syncs the WAL at each commit; fullfsync makes macOS reach the platter; the writer checkpoints
 # when it chooses (sqlite_writer).
-_WRITER_SETTINGS = {"synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1, "wal_autocheckpoint": 0}
+WRITER_SETTINGS = {"synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1, "wal_autocheckpoint": 0}
 
 # mmap turns I/O errors into signals. Foreign keys stay off: one module deletes rows, all of an entry's in one
 # transaction, and the checks would cost a look-up for each.
@@ -57,7 +57,7 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.pragma("auto_vacuum", 2)  # incremental
         if connection.pragma("journal_mode", "wal") != "wal":
             raise InboxUnsupported(f"{path} is in a place where SQLite cannot use WAL; an inbox needs a local disk")
-        _set(connection, _WRITER_SETTINGS | _SETTINGS)
+        _set(connection, WRITER_SETTINGS | _SETTINGS)
         migrate(connection, version)
         undo.pop_all()
     return connection

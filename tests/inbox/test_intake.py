@@ -13,7 +13,7 @@ from gateway.inbox.intake import Bounds
 from gateway.inbox.pace import Pace
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.model import State
-from tests.inbox.disk import remembered
+from gateway.torture.disk import remembered
 from tests.inbox.eventually import eventually
 from tests.inbox.hold import Hold
 from tests.inbox.monotonic import Monotonic

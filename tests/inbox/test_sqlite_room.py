@@ -13,7 +13,7 @@ from gateway.errors import InboxError, InboxUnavailable
 from gateway.inbox import sqlite_wal
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.model import Query, State
-from tests.inbox.disk import remembered
+from gateway.torture.disk import remembered
 from tests.inbox.samples import NOW, delivery, keep, settle_all
 
 BIG = bytes(40_000)

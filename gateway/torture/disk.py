@@ -12,11 +12,17 @@ import apsw
 
 Write = tuple[int, bytes | None]  # offset and data; data None: truncate to offset
 
+SECTOR = 512
+
 
 class Disk:
-    """Per file, the bytes that survive a power cut and the writes that may not."""
+    """Per file, the bytes that survive a power cut and the writes that may not.
+
+    `on_sync` is called before each sync, `syncs` counts those that succeeded.
+    """
 
     def __init__(self) -> None:
+        self.syncs = 0
         self._lock = threading.Lock()
         self._synced: dict[str, bytearray] = {}
         self._pending: dict[str, list[Write]] = {}
@@ -59,6 +65,7 @@ class Disk:
                 if self._syncs_left == 0:
                     raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
                 self._syncs_left -= 1
+            self.syncs += 1
             for write in self._pending.pop(path, []):
                 _apply(self._synced.setdefault(path, bytearray()), write)
 
@@ -69,15 +76,23 @@ class Disk:
             self._pending.pop(path, None)
 
     def after_power_cut(self, directory: Path, luck: Random | None = None) -> None:
-        """Write what survives into `directory`: what was synced and, with luck, some of what was not."""
+        """Write what survives into `directory`: what was synced and, with luck, some of what was not, whole or torn."""
         directory.mkdir()
         with self._lock:
             for path, synced in self._synced.items():
                 kept = bytearray(synced)
                 for write in self._pending.get(path, []):
                     if luck and luck.random() < 1 / 2:
-                        _apply(kept, write)
+                        _apply(kept, _torn(write, luck))
                 (directory / Path(path).name).write_bytes(kept)
+
+
+def _torn(write: Write, luck: Random) -> Write:
+    """Return a write, half of the time cut off after some of its sectors."""
+    offset, data = write
+    if data is None or luck.random() < 1 / 2:
+        return write
+    return offset, data[: SECTOR * luck.randint(0, len(data) // SECTOR)]
 
 
 def _apply(kept: bytearray, write: Write) -> None:
@@ -132,3 +147,20 @@ def remembered() -> Iterator[Disk]:
     finally:
         apsw.set_default_vfs(before)
         vfs.unregister()
+
+
+def check_integrity(path: Path) -> str:
+    """Let SQLite check every page and index of a file; return its findings, `ok` when there are none."""
+    try:
+        connection = apsw.Connection(str(path))
+        try:
+            return str(connection.pragma("integrity_check"))
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        return str(error)
+
+
+def sqlite_version() -> str:
+    """Return the version of the SQLite that is tortured."""
+    return apsw.sqlite_lib_version()

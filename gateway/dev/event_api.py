@@ -63,6 +63,8 @@ class LocalEventApi:
     empty one answers 503. `clock` gives unix milliseconds. At most `keep` events and requests of together
     `keep_bytes` each are remembered.
 
+    `observe` is told of each event that was accepted, with the seed of its request.
+
     `answer_next(fault, ...)` scripts the answers to the next requests (None: a normal one); after those, `behave` is
     asked with the request's number and body.
     """
@@ -77,6 +79,7 @@ class LocalEventApi:
     ) -> None:
         self.keys = keys
         self.behave: Callable[[int, bytes], Fault | None] | None = None
+        self.observe: Callable[[StoredEvent, str], None] | None = None
         self._clock = clock
         self._store = EventStore(clock, keep, keep_bytes)
         self._requests: Kept[RecordedRequest] = Kept(keep, keep_bytes)
@@ -228,7 +231,10 @@ class LocalEventApi:
         try:
             events = read_events(record.body, record.header("content-type"), record.received_at)
             for event in _up_to_refusal(events, fault):
-                ids.append(self._store.add(event, seed=seed, index=len(ids) + 1, request=record.number))
+                stored = self._store.add(event, seed=seed, index=len(ids) + 1, request=record.number)
+                ids.append(stored.internal_id)
+                if self.observe is not None:
+                    self.observe(stored, seed)
         except RefusedError as refusal:
             return 400, {"ids": ids or [""], "status": 400, "error": str(refusal)}
         return 200, {"ids": ids or [""], "status": 200}

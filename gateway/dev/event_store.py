@@ -56,8 +56,8 @@ class EventStore:
         """Return the events kept, oldest first."""
         return self._events.items()
 
-    def add(self, event: InboundEvent, *, seed: str, index: int, request: int) -> str:
-        """Keep an event, the `index`-th (from 1) of its request, and return its internal id."""
+    def add(self, event: InboundEvent, *, seed: str, index: int, request: int) -> StoredEvent:
+        """Keep an event, the `index`-th (from 1) of its request, and return it as it is kept."""
         now = self._clock()
         internal_id = seeded(seed, index) or ulid(now, secrets.token_bytes(RANDOM_BYTES))
         event_id = event.id or internal_id
@@ -74,7 +74,7 @@ class EventStore:
             starts_run=self._starts_run(event_id, now),
         )
         self._events.append(stored, len(event.raw))
-        return internal_id
+        return stored
 
     def _starts_run(self, event_id: str, now: int) -> bool:
         """Say whether the id is new; the 24 hours count from the first event, and duplicates do not prolong them."""

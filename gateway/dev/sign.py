@@ -33,7 +33,13 @@ def signed_sample(
 
     `now` is unix milliseconds. Raises ValueError, with a sentence, for a type there is no sample of.
     """
-    sample = make(source.provider.name, kind, now=now, rng=rng)
+    return sign_sample(source, config, make(source.provider.name, kind, now=now, rng=rng), url=url, now=now, rng=rng)
+
+
+def sign_sample(
+    source: Source, config: SourceConfig, sample: Sample, *, url: str, now: int, rng: random.Random
+) -> SignedRequest:
+    """Return a sample with the headers its provider would send; `now` is unix milliseconds."""
     headers = (*sample.headers, *_located_headers(config, sample, rng))
     if not source.verified:
         return SignedRequest(sample.type, headers, sample.body)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format schema golden bench clean
+.PHONY: help run test check format schema golden bench torture clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed a
 
 bench: $(STAMP) ## Measure CPU time per webhook
 	$(BIN)/python benchmarks/intake.py
+
+torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
+	$(BIN)/python -m gateway.torture
 
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,7 +2,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 
-COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "try"]
+COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "try", "selftest"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from gateway.config import Config, load
 from gateway.dev import demo
 
-TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS, DRAIN_SECONDS = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Place:
         }
         return made.model_copy(
             update={
-                "server": made.server.model_copy(update={"port": 0}),
+                "server": made.server.model_copy(update={"port": 0, "drain_seconds": DRAIN_SECONDS}),
                 "admin": made.admin.model_copy(update={"port": 0}),
                 "event_api": made.event_api.model_copy(update=event_api),
                 "inbox": made.inbox.model_copy(update={"retention_days": 0}),

@@ -21,7 +21,7 @@ def test_selftest_leaves_nothing_but_a_verdict(tmp_path: Path) -> None:
     config, inbox = tmp_path / "gateway.toml", tmp_path / "inbox.db"
     config.write_text(TOML.format(url="http://127.0.0.1:9"))
     inbox.write_bytes(b"not to be opened")
-    done = selftest(config, "--seconds", "3", "--json")
+    done = selftest(config, "--seconds", "2", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"] == "passed"

@@ -45,7 +45,7 @@ async def test_kills_lose_nothing(tmp_path: Path) -> None:
     async with Fleet() as fleet, Bout(fleet, Place(str(tmp_path), ""), rng, 60.0, tally) as bout:
         for round_ in [*opening(), *rng.sample([*failpoints, cut, *kills, *others], len(failpoints) + 12)]:
             await bout.play(round_)
-        verdict = await bout.finish(settle_seconds=8.0)
+        verdict = await bout.finish(settle_seconds=4.0)
     assert tally.violations == [], f"TORTURE_SEED={SEED}"
     assert verdict.acknowledged > 50
     assert verdict.ids + verdict.waiting >= verdict.acknowledged

@@ -79,7 +79,7 @@ class Bout:
             self._traffic.port = gateway.port.result()
         await self._live(gateway, round_, max(0.0, round_.seconds - (time.monotonic() - begun)))
         sprung = gateway.code.done() and round_.act == "failpoint"
-        await gateway.signal(signal.SIGKILL)
+        gateway.signal(signal.SIGKILL)
         self._traffic.port = None
         self._tally.note(round_, await gateway.code, sprung=sprung)
 
@@ -92,15 +92,15 @@ class Bout:
                 await self._stop(gateway)
             case "pause":
                 await gateway.ends(seconds)
-                await gateway.signal(signal.SIGSTOP)
+                gateway.signal(signal.SIGSTOP)
                 await asyncio.sleep(round_.pause)
-                await gateway.signal(signal.SIGCONT)
+                gateway.signal(signal.SIGCONT)
                 await gateway.ends(seconds)
 
     async def _stop(self, gateway: GatewayProcess) -> None:
         """End a gateway as a supervisor does, and count the connections that it broke off."""
         broken = self._traffic.outcomes["broken"]
-        await gateway.signal(signal.SIGTERM)
+        gateway.signal(signal.SIGTERM)
         await gateway.ends(STOP_SECONDS)
         self._tally.broken_at_stop += self._traffic.outcomes["broken"] - broken
 
@@ -117,7 +117,7 @@ class Bout:
                 await asyncio.wait_for(asyncio.shield(self._sending), settle_seconds)
                 await self._settled(gateway, settle_seconds)
         await self._stop(gateway)
-        await gateway.signal(signal.SIGKILL)
+        gateway.signal(signal.SIGKILL)
         self._tally.note(Round("stop"), await gateway.code)
         self._tally.outcomes += self._traffic.outcomes
         self._tally.faults += self._weather.faults

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Self
+from typing import Any, Self
 
 from gateway.torture.place import Place
 
@@ -17,16 +17,15 @@ from gateway.torture.place import Place
 class GatewayProcess:
     """One forked gateway. `port` and `code` are futures, of which `port` is cancelled where it ends before."""
 
-    def __init__(self) -> None:
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         loop = asyncio.get_running_loop()
-        self.pid: asyncio.Future[int] = loop.create_future()
         self.port: asyncio.Future[int] = loop.create_future()
         self.code: asyncio.Future[int] = loop.create_future()
+        self._send = send
 
-    async def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
-        if not self.code.done():
-            os.kill(await self.pid, number)
+        self._send({"signal": number})
 
     async def ends(self, within: float) -> bool:
         """Wait for its end; tell whether it came in time (seconds)."""
@@ -66,10 +65,13 @@ class Fleet:
     def start(self, place: Place, failpoints: str = "") -> GatewayProcess:
         """Start a gateway in a place, with failpoints armed."""
         number = next(self._rounds)
-        gateway = self._gateways[number] = GatewayProcess()
-        wanted = {"round": number, "place": asdict(place), "failpoints": failpoints}
-        if self._server.stdin:
-            self._server.stdin.write(json.dumps(wanted).encode() + b"\n")
+
+        def send(wanted: dict[str, Any]) -> None:
+            if self._server.stdin:
+                self._server.stdin.write(json.dumps({"round": number, **wanted}).encode() + b"\n")
+
+        gateway = self._gateways[number] = GatewayProcess(send)
+        send({"place": asdict(place), "failpoints": failpoints})
         return gateway
 
     async def _read(self) -> None:
@@ -79,8 +81,6 @@ class Fleet:
             told = json.loads(line)
             gateway = self._gateways[told["round"]]
             match told["event"]:
-                case "started":
-                    gateway.pid.set_result(told["pid"])
                 case "listening" if not gateway.port.done():
                     gateway.port.set_result(told["port"])
                 case "ended":

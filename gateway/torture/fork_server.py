@@ -1,8 +1,8 @@
 """A process that has imported the gateway once and forks one gateway per line that it reads, so that starts are cheap.
 
-It reads JSON objects `{"round", "place", "failpoints"}` and writes `{"round", "event"}` with the events `started`
-(and `pid`), `listening` (and `port`) and `ended` (and `code`, negative for a signal). At the end of its input it
-kills what it has forked.
+It reads JSON objects `{"round", "place", "failpoints"}`, which start a gateway, and `{"round", "signal"}`, which
+signal it where it still lives. It writes `{"round", "event"}` with the events `listening` (and `port`) and `ended` (and
+`code`, negative for a signal). At the end of its input it kills what it has forked.
 """
 
 from __future__ import annotations
@@ -29,37 +29,47 @@ LOG = "gateway.log"
 
 
 class ForkServer:
-    """The gateways forked so far that live, by pid, each with its round."""
+    """The gateways forked so far that live, by round.
+
+    Only their parent signals them, with SIGCHLD held back: until it has reaped one, nobody else can have its pid.
+    """
 
     def __init__(self) -> None:
         self._living: dict[int, int] = {}
 
     def serve(self) -> None:
-        """Fork until the input ends."""
+        """Fork and signal until the input ends."""
         signal.signal(signal.SIGCHLD, lambda *_: self._reap())
         for line in sys.stdin:
-            self._fork(json.loads(line))
-        for pid in self._living:
-            os.kill(pid, signal.SIGKILL)
+            wanted = json.loads(line)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+            if "signal" in wanted:
+                self._signal(wanted["round"], wanted["signal"])
+            else:
+                self._fork(wanted)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        for number in self._living:
+            self._signal(number, signal.SIGKILL)
 
     def _fork(self, wanted: dict[str, Any]) -> None:
-        """Fork with SIGCHLD held back, so that no gateway ends before it was said to have started."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
             os._exit(_be_gateway(wanted))
-        self._living[pid] = wanted["round"]
-        _tell(wanted["round"], "started", pid=pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        self._living[wanted["round"]] = pid
+
+    def _signal(self, number: int, wanted: int) -> None:
+        if number in self._living:
+            os.kill(self._living[number], wanted)
 
     def _reap(self) -> None:
-        while self._living:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            _tell(self._living.pop(pid), "ended", code=os.waitstatus_to_exitcode(status))
+        for number, pid in list(self._living.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                del self._living[number]
+                _tell(number, "ended", code=os.waitstatus_to_exitcode(status))
 
 
 def _be_gateway(wanted: dict[str, Any]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -26,43 +27,43 @@ from gateway.torture.haste import hasten
 from gateway.torture.place import Place
 
 LOG = "gateway.log"
+CHUNK = 65_536
 
 
 class ForkServer:
     """The gateways forked so far that live, by round.
 
-    Only their parent signals them, with SIGCHLD held back: until it has reaped one, nobody else can have its pid.
+    One loop forks, signals and reaps, so that a pid that is signalled cannot belong to anyone else yet.
     """
 
     def __init__(self) -> None:
         self._living: dict[int, int] = {}
 
     def serve(self) -> None:
-        """Fork and signal until the input ends."""
-        signal.signal(signal.SIGCHLD, lambda *_: self._reap())
-        for line in sys.stdin:
-            wanted = json.loads(line)
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-            if "signal" in wanted:
-                self._signal(wanted["round"], wanted["signal"])
-            else:
-                self._fork(wanted)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        """Obey until the input ends."""
+        orders, woken = sys.stdin.fileno(), _wake_for_children()
+        unfinished = b""
+        while True:
+            ready, _, _ = select.select([orders, woken], [], [])
+            if woken in ready:
+                os.read(woken, CHUNK)
+                self._reap()
+            if orders in ready:
+                chunk = os.read(orders, CHUNK)
+                if not chunk:
+                    break
+                *lines, unfinished = (unfinished + chunk).split(b"\n")
+                for line in lines:
+                    self._obey(json.loads(line))
         for number in self._living:
-            self._signal(number, signal.SIGKILL)
+            self._obey({"round": number, "signal": signal.SIGKILL})
 
-    def _fork(self, wanted: dict[str, Any]) -> None:
-        pid = os.fork()
-        if pid == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-            os._exit(_be_gateway(wanted))
-        self._living[wanted["round"]] = pid
-
-    def _signal(self, number: int, wanted: int) -> None:
-        if number in self._living:
-            os.kill(self._living[number], wanted)
+    def _obey(self, order: dict[str, Any]) -> None:
+        number = order["round"]
+        if "place" in order:
+            self._living[number] = _fork(order)
+        elif number in self._living:
+            os.kill(self._living[number], order["signal"])
 
     def _reap(self) -> None:
         for number, pid in list(self._living.items()):
@@ -72,17 +73,35 @@ class ForkServer:
                 _tell(number, "ended", code=os.waitstatus_to_exitcode(status))
 
 
-def _be_gateway(wanted: dict[str, Any]) -> int:
+def _wake_for_children() -> int:
+    """Return a descriptor that can be read once a child has ended; a signal alone may come just before a wait."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return woken
+
+
+def _fork(order: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os._exit(_be_gateway(order))
+    return pid
+
+
+def _be_gateway(order: dict[str, Any]) -> int:
     """Serve as `gateway serve` does, with the log in a file of the folder; return the exit code."""
-    place = Place(**wanted["place"])
+    place = Place(**order["place"])
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     os.dup2(os.open(Path(place.folder) / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), sys.stderr.fileno())
     logs.configure("json", "error")
     hasten()
-    failpoints.arm(wanted["failpoints"])
+    failpoints.arm(order["failpoints"])
 
     async def announce(gateway: Gateway) -> None:
-        _tell(wanted["round"], "listening", port=gateway.port)
+        _tell(order["round"], "listening", port=gateway.port)
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -41,11 +41,11 @@ async def test_kills_lose_nothing(tmp_path: Path) -> None:
     failpoints = [Round("failpoint", FAILPOINT_SECONDS, f"{name}=kill") for name in sorted(NAMES)]
     cut = Round("failpoint", FAILPOINT_SECONDS, "in_checkpoint=cut")
     kills = [Round("kill", rng.uniform(0, 0.4)) for _ in range(8)]
-    others = [Round("pause", 0.2, pause=1.2), Round("stop", 0.3), Round("kill", 0.3, outage=0.4)]
+    others = [Round("pause", 0.2, pause=0.7), Round("stop", 0.3), Round("kill", 0.3, outage=0.4)]
     async with Fleet() as fleet, Bout(fleet, Place(str(tmp_path), ""), rng, 60.0, tally) as bout:
         for round_ in [*opening(), *rng.sample([*failpoints, cut, *kills, *others], len(failpoints) + 12)]:
             await bout.play(round_)
-        verdict = await bout.finish(settle_seconds=4.0)
+        verdict = await bout.finish(settle_seconds=2.0)
     assert tally.violations == [], f"TORTURE_SEED={SEED}"
     assert verdict.acknowledged > 50
     assert verdict.ids + verdict.waiting >= verdict.acknowledged

@@ -10,7 +10,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from aiohttp import web
+
 from gateway import admin, build
+from gateway.admin import address, api
+from gateway.admin.replay import Replays
 from gateway.batch import Limits
 from gateway.clock import Clock, SystemClock
 from gateway.config import Config
@@ -84,12 +88,14 @@ class Gateway:
         self._stack.push_async_callback(self.inbox.close)
         for alarm in self.inbox.alarms:
             self.log.inbox_alarm(detail=alarm)
+        self._stack.callback(address.remove, config.inbox_path)
+        address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
             self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
         )
         self._apply_server(config)
-        admin_app = admin.application(self.inbox, lambda: self.receiver.draining)
-        self.admin_port = await self._listen(Listener(admin_app), config.admin.host, config.admin.port)
+        self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
+        address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
         await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.application(),
@@ -140,6 +146,11 @@ class Gateway:
     def lane_state(self) -> str:
         """How forwarding stands: `healthy`, `failing` or `paused`."""
         return self._sender.lane.state
+
+    def _admin(self) -> web.Application:
+        replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
+        v1 = api.application(replays.routes(), host=self.config.admin.host, log=self.log)
+        return admin.application(self.inbox, lambda: self.receiver.draining, v1)
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")

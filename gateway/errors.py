@@ -25,6 +25,9 @@
       EventApiError                  what kept a request from being answered
         EventApiUnreachable          nothing was sent
         EventApiInterrupted          sent, and nothing is known of its fate
+      AdminRefused                   answered on the admin listener with `status`
+        AdminRequestInvalid          400
+        AdminCallerRefused           403
 
 A message names what was expected and what to check; never a secret, a signature or a body.
 """
@@ -230,3 +233,23 @@ class EventApiInterrupted(EventApiError):
     """The connection broke or timed out after sending, so the request may have been accepted."""
 
     label = "interrupted"
+
+
+class AdminRefused(GatewayError):
+    """A request to the admin listener that is answered with `status` and changes nothing."""
+
+    label = "refused"
+    status: ClassVar[int] = 400
+
+
+class AdminRequestInvalid(AdminRefused):
+    """The request is not one that the admin listener knows."""
+
+    label = "request_invalid"
+
+
+class AdminCallerRefused(AdminRefused):
+    """Whoever asks may not."""
+
+    label = "caller_refused"
+    status = 403

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -154,7 +155,10 @@ class Receiver:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
         failpoint("before_answer")
         if receipt.duplicate:
-            exchange.detail = f"absorbed; first received {_iso(receipt.first_seen_at)}, kept as entry {receipt.key}"
+            exchange.detail = (
+                f"absorbed; first received {_iso(receipt.first_seen_at)}; to run it again: "
+                f"gateway replay {shlex.quote(delivery.id)} --state forwarded --mode rerun"
+            )
         else:
             self._on_accepted()
             if delivery.id.startswith("sha256:"):

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from gateway.cli import dev, inspect, selftest, send, serve, trial
+from gateway.cli import dev, inspect, replay, selftest, send, serve, trial
 from gateway.cli.options import tell
 from gateway.errors import GatewayError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (serve, dev, send, inspect, trial, selftest):
+for group in (serve, dev, send, inspect, replay, trial, selftest):
     group.register(app)
 
 

@@ -6,9 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import report
+from gateway.cli import moments, report
 from gateway.cli.addresses import registered_url
-from gateway.cli.options import ConfigOption, JsonOption, complain, load_to_look, write_json
+from gateway.cli.options import (
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    SinceOption,
+    SourceOption,
+    TypeOption,
+    UntilOption,
+    complain,
+    load_to_look,
+    write_json,
+)
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
 from gateway.inbox.contract import Inbox
@@ -59,14 +70,25 @@ def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
 def deliveries(
     *,
     config: ConfigOption = None,
-    source: Annotated[str, typer.Option(metavar="SOURCE", help="Only of this source.")] = "",
-    kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="Only of this type.")] = "",
+    source: SourceOption = "",
+    kind: TypeOption = "",
     state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
+    since: SinceOption = "",
+    until: UntilOption = "",
+    reason: ReasonOption = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 50,
     json: JsonOption = False,
 ) -> None:
     """List deliveries, newest first."""
-    query = Query(source=source, type=kind, state=state, limit=limit)
+    query = Query(
+        source=source,
+        type=kind,
+        state=state,
+        since=moments.option("--since", since),
+        until=moments.option("--until", until),
+        reason=reason,
+        limit=limit,
+    )
     loaded = load_to_look(config)
     found = read(loaded, lambda inbox: inbox.search(query))
     if json:

@@ -24,6 +24,12 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for programs in place of tables.")]
 
+SourceOption = Annotated[str, typer.Option(metavar="SOURCE", help="Only of this source.")]
+TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only of this type.")]
+ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Only with this text in their reason.")]
+SinceOption = Annotated[str, typer.Option(metavar="TIME", help="Received at or after: ISO 8601 (UTC), or 2h, 3d ago.")]
+UntilOption = Annotated[str, typer.Option(metavar="TIME", help="Received before: ISO 8601 (UTC), or 2h, 3d ago.")]
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

@@ -121,6 +121,10 @@ class Log:
         """Say that the inbox could not serve the forwarder."""
         self._logger.error("forwarding_interrupted", reason=reason)
 
+    def replayed(self, *, mode: str, count: int, last_key: int) -> None:
+        """Say that an operator made settled entries pending again, in one step."""
+        self._logger.info("replayed", mode=mode, count=count, last_key=last_key)
+
     def started(self, *, urls: Sequence[str], admin: str, inbox: str, event_api: str) -> None:
         """Say where the gateway listens."""
         self._logger.info("started", urls=list(urls), admin=admin, inbox=inbox, event_api=event_api)

@@ -1,4 +1,4 @@
-"""The second listener, for operators: is the process alive, and may it be given traffic."""
+"""The second listener, for operators: is the process alive, may it be given traffic, and under /v1 a JSON API."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 
 
-def application(inbox: Inbox, is_draining: Callable[[], bool]) -> web.Application:
-    """Return the aiohttp application of the admin listener."""
+def application(inbox: Inbox, is_draining: Callable[[], bool], api: web.Application) -> web.Application:
+    """Return the aiohttp application of the admin listener, with `api` under /v1."""
 
     async def livez(_: web.Request) -> web.Response:
         return _answer([])
@@ -31,6 +31,7 @@ def application(inbox: Inbox, is_draining: Callable[[], bool]) -> web.Applicatio
     app = web.Application()
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
+    app.add_subapp("/v1", api)
     return app
 
 

@@ -14,7 +14,8 @@ import orjson
 
 from gateway.admin import address
 from gateway.admin.query import to_document
-from gateway.cli.store import DAY_MS
+from gateway.cli.options import complain
+from gateway.cli.store import DAY_MS, inbox_file
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.errors import GatewayError, InboxLocked
@@ -46,16 +47,19 @@ class Steps(Protocol):
 async def open_steps(config: Config, mode: ReplayMode, clock: Clock) -> AsyncIterator[Steps]:
     """Open the inbox, or find the gateway that serves it. Raises InboxLocked when that one cannot be asked."""
     window = config.inbox.dedupe_window_days * DAY_MS
+    path = inbox_file(config) or config.inbox_path
     inbox, url = None, ""
     try:
-        inbox = await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
+        inbox = await asyncio.to_thread(SqliteInbox.open, path, dedupe_window_ms=window)
     except InboxLocked as error:
-        url = address.read(config.inbox_path) or ""
+        url = address.read(path) or ""
         if not url:
             raise InboxLocked(f"{error}; or try again when it has started, as it names no admin listener yet") from None
     if inbox is None:
         yield _OfGateway(url, mode)
         return
+    for alarm in inbox.alarms:
+        complain(alarm, "red")
     try:
         yield _OfThisCommand(inbox, mode, clock)
     finally:

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from gateway.cli import main
 from gateway.inbox.contract import Inbox
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.model import Query, SentEvent, Settlement, State
+from tests.cli import child
+from tests.cli.conftest import Cli
 from tests.inbox.samples import LEASE, NOW, answered, delivery, settle_all
-from tests.signed import SECRETS
 
 T = TypeVar("T")
 HOUR = 3_600_000
@@ -24,24 +24,20 @@ NOON = 1_599_998_400_000  # 2020-09-13T12:00:00Z
 TOML = """
 [event_api]
 url = "http://127.0.0.1:9"
-key = "${KEY}"
+key = "${INNGEST_EVENT_KEY}"
 [sources.acme]
 provider = "stripe"
-secrets = ["${SECRET}"]
+secrets = ["${STRIPE_WEBHOOK_SECRET}"]
 """
 
 
 class Shop:
     """A folder with a configuration and an inbox: a and b dead in acme, c dead in other, d forwarded, e pending."""
 
-    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self.folder = folder
-        self.config = folder / "gateway.toml"
-        self.config.write_text(TOML)
-        self._capture = capture
-        self._patch = patch
-        patch.setenv("KEY", "canary")
-        patch.setenv("SECRET", SECRETS["stripe"])
+    def __init__(self, folder: Path, cli: Cli) -> None:
+        self._folder = folder
+        self._cli = cli
+        (folder / "gateway.toml").write_text(TOML)
         self.ask(self._fill)
 
     async def _fill(self, inbox: Inbox) -> None:
@@ -59,7 +55,7 @@ class Shop:
         """Ask the inbox while no command has it."""
 
         async def go() -> T:
-            inbox = SqliteInbox.open(self.folder / "inbox.db", dedupe_window_ms=7 * 24 * HOUR)
+            inbox = SqliteInbox.open(self._folder / "inbox.db", dedupe_window_ms=7 * 24 * HOUR)
             try:
                 return await question(inbox)
             finally:
@@ -69,11 +65,8 @@ class Shop:
 
     def run(self, command: str, *words: str) -> tuple[int, str, str]:
         """Run a command; return its code and what it wrote."""
-        self._patch.setattr(sys, "argv", ["gateway", command, *words, "--config", str(self.config)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = self._capture.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
+        result = self._cli(command, *words)
+        return result.code, result.out, result.err
 
     def replay(self, *words: str) -> Any:
         """Run `gateway replay --yes --json` and return its document."""
@@ -89,9 +82,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(folder: Path, cli: Cli) -> Shop:
     """Give a folder with an inbox."""
-    return Shop(tmp_path, capfd, monkeypatch)
+    return Shop(folder, cli)
 
 
 FILTERS: list[tuple[list[str], set[str]]] = [
@@ -219,50 +212,35 @@ def test_after(shop: Shop) -> None:
     assert set(shop.pending()) == {"a", "b"}
 
 
-async def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ctrl_c(folder: Path) -> None:
     """Ctrl-C ends a run with code 130, how far it came and the command that does the rest, each entry once."""
-    monkeypatch.setenv("KEY", "canary")
-    monkeypatch.setenv("SECRET", SECRETS["stripe"])
-    config = tmp_path / "gateway.toml"
-    config.write_text(TOML)
+    (folder / "gateway.toml").write_text(TOML)
     names = {f"evt {n}" for n in range(12)}
-    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=HOUR)
+    inbox = SqliteInbox.open(folder / "inbox.db", dedupe_window_ms=HOUR)
     await inbox.put([delivery(name, received_at=1_000) for name in names], NOW)
     await inbox.settle([(lease, Settlement(State.DEAD, "no")) for lease in await inbox.lease(20, LEASE, NOW)], NOW)
     await inbox.close()
-    command = ["gateway", "replay", "--reason", "no", "--mode", "rerun", "--rate", "9", "--config", str(config)]
-    code, out, err = await _interrupted(command, tmp_path)
-    assert (code, "Traceback" in err) == (130, False)
-    told, go_on = out.splitlines()[-2:]
-    done = await _reruns(tmp_path)
+    enough = asyncio.Event()
+    watching = asyncio.create_task(_watch(folder, enough))
+    stopped = await child.interrupted(
+        "replay", "--reason", "no", "--mode", "rerun", "--rate", "9", "--yes", when=enough
+    )
+    await watching
+    assert (stopped.code, "Traceback" in stopped.err) == (130, False)
+    told, go_on = stopped.out.splitlines()[-2:]
+    done = await _reruns(folder)
     assert 0 < len(done) < len(names)
     assert told == f"Stopped after {len(done)} of 12. To go on:"
-    code, out, err = await _finished([*shlex.split(go_on.replace("--rate 9", "--rate 1000")), "--yes", "--json"])
-    assert (code, json.loads(out)["replayed"]) == (0, len(names) - len(done))
-    assert await _reruns(tmp_path) == dict.fromkeys(names, 1)
+    rest = await child.run(*shlex.split(go_on.replace("--rate 9", "--rate 1000"))[1:], "--yes", "--json")
+    assert (rest.code, rest.json["replayed"]) == (0, len(names) - len(done))
+    assert await _reruns(folder) == dict.fromkeys(names, 1)
 
 
-async def _start(words: list[str]) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    command = [sys.executable, "-m", "gateway", *words[1:]]
-    return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, stdin=asyncio.subprocess.DEVNULL)
-
-
-async def _finished(words: list[str]) -> tuple[int, str, str]:
-    child = await _start(words)
-    out, err = await asyncio.wait_for(child.communicate(), 20)
-    return child.returncode or 0, out.decode(), err.decode()
-
-
-async def _interrupted(words: list[str], folder: Path) -> tuple[int, str, str]:
-    """Run a command, send it what Ctrl-C sends when it has run a few entries, and wait for its end."""
-    child = await _start([*words, "--yes"])
-    async with asyncio.timeout(20):
-        while len(await _reruns(folder)) < 2:  # noqa: ASYNC110 - the file alone tells how far the other process is
-            await asyncio.sleep(0.02)
-        child.send_signal(2)
-        out, err = await child.communicate()
-    return child.returncode or 0, out.decode(), err.decode()
+async def _watch(folder: Path, enough: asyncio.Event) -> None:
+    """Set the event when a few entries run again, which the file alone tells while another process has it."""
+    while len(await _reruns(folder)) < 2:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.02)
+    enough.set()
 
 
 async def _reruns(folder: Path) -> dict[str, int]:

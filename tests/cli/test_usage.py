@@ -2,7 +2,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 
-COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "try", "selftest"]
+COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "replay", "try", "selftest"]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.admin import address, api
+from gateway.admin.replay import Replays
+from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.model import State
 from gateway.telemetry.logs import Log
 from tests.dead_letters import make_dead, mend, start_broken, states
+from tests.inbox.samples import keep, settle_all
+from tests.manual_clock import ManualClock
 from tests.world import World, running_world
 
 DEAD = {"state": "dead"}
@@ -211,6 +215,26 @@ async def test_only_a_loopback_listener_serves_it(bound: str, expected: int) -> 
         await listener.stop(1)
 
 
+async def test_who_waits_is_told_of_what_became_pending(tmp_path: Path) -> None:
+    """A step that made entries pending wakes the forwarder, and one that made none does not."""
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000)
+    await keep(inbox, "a", "b")
+    await settle_all(inbox, State.DEAD)
+    woken: list[int] = []
+    replays = Replays(inbox, clock=ManualClock(), log=Log(), on_replayed=lambda: woken.append(1))
+    listener = Listener(api.application(replays.routes(), host="127.0.0.1", log=Log()))
+    await listener.start("127.0.0.1", 0)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.port}") as session:
+            for after, expected in [(0, 1), (1, 2), (2, 2)]:
+                body = {"query": DEAD | {"after": after}, "mode": "resend", "limit": 1}
+                async with session.post("/replay", json=body) as response:
+                    assert (response.status, len(woken)) == (200, expected)
+    finally:
+        await listener.stop(1)
+        await inbox.close()
+
+
 async def test_an_inbox_that_cannot_serve(world: World) -> None:
     """While the inbox cannot serve, a step and a count are answered with 503 and its sentence."""
     await world.gateway.inbox.close()
@@ -226,4 +250,14 @@ async def test_where_the_admin_listener_is(tmp_path: Path) -> None:
         await world.start()
         assert address.read(tmp_path / "inbox.db") == f"http://127.0.0.1:{world.gateway.admin_port}"
         await world.stop()
+        assert address.read(tmp_path / "inbox.db") is None
+
+
+async def test_an_address_that_cannot_be_written(tmp_path: Path) -> None:
+    """Where the file cannot be written the gateway serves all the same, and leaves no address of an earlier one."""
+    address.write(tmp_path / "inbox.db", "http://127.0.0.1:9")
+    (tmp_path / "inbox.db.admin.new").mkdir()
+    async with running_world(tmp_path) as world:
+        await world.start()
+        assert world.gateway.admin_port
         assert address.read(tmp_path / "inbox.db") is None

@@ -206,20 +206,29 @@ def test_on_a_terminal_it_asks(
 
 def test_after(shop: Shop) -> None:
     """With --after only entries with a greater key run, by filter and by id alike."""
-    first = shop.replay("a")
-    assert shop.replay("--dry-run", "--after", str(first["last_key"]))["count"] == 2
-    assert shop.replay("a", "b", "--after", str(first["last_key"]))["by_source"] == {"acme": 1}
-    assert set(shop.pending()) == {"a", "b"}
+    [first] = shop.ask(lambda inbox: inbox.search(Query(id="a")))
+    after = str(first.entry.key)
+    assert shop.replay("--dry-run", "--after", after)["count"] == 2
+    assert shop.replay("a", "b", "--after", after)["by_source"] == {"acme": 1}
+    assert set(shop.pending()) == {"b"}
+
+
+def test_one_of_two_with_the_same_delivery_id(shop: Shop) -> None:
+    """Of two entries with one delivery id, kept more than the dedupe window apart, a trace id runs the one it names."""
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    again = delivery("a", received_at=NOON, traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    [receipt] = shop.ask(lambda inbox: inbox.put([again], NOW + 8 * 24 * HOUR))
+    shop.ask(lambda inbox: settle_all(inbox, State.DEAD, NOW + 8 * 24 * HOUR))
+    assert (receipt.duplicate, shop.replay("a", "--dry-run")["count"]) == (False, 2)
+    done = shop.replay(trace)
+    assert (done["replayed"], done["last_key"]) == (1, receipt.key)
 
 
 async def test_ctrl_c(folder: Path) -> None:
     """Ctrl-C ends a run with code 130, how far it came and the command that does the rest, each entry once."""
     (folder / "gateway.toml").write_text(TOML)
     names = {f"evt {n}" for n in range(12)}
-    inbox = SqliteInbox.open(folder / "inbox.db", dedupe_window_ms=HOUR)
-    await inbox.put([delivery(name, received_at=1_000) for name in names], NOW)
-    await inbox.settle([(lease, Settlement(State.DEAD, "no")) for lease in await inbox.lease(20, LEASE, NOW)], NOW)
-    await inbox.close()
+    await _keep_dead(folder, names)
     enough = asyncio.Event()
     watching = asyncio.create_task(_watch(folder, enough))
     stopped = await child.interrupted(
@@ -231,9 +240,18 @@ async def test_ctrl_c(folder: Path) -> None:
     done = await _reruns(folder)
     assert 0 < len(done) < len(names)
     assert told == f"Stopped after {len(done)} of 12. To go on:"
+    await _keep_dead(folder, set())
     rest = await child.run(*shlex.split(go_on.replace("--rate 9", "--rate 1000"))[1:], "--yes", "--json")
     assert (rest.code, rest.json["replayed"]) == (0, len(names) - len(done))
     assert await _reruns(folder) == dict.fromkeys(names, 1)
+
+
+async def _keep_dead(folder: Path, names: set[str]) -> None:
+    """Keep a delivery for each name, and make everything that is pending a dead letter."""
+    inbox = SqliteInbox.open(folder / "inbox.db", dedupe_window_ms=HOUR)
+    await inbox.put([delivery(name, received_at=1_000) for name in sorted(names)], NOW)
+    await inbox.settle([(lease, Settlement(State.DEAD, "no")) for lease in await inbox.lease(20, LEASE, NOW)], NOW)
+    await inbox.close()
 
 
 async def _watch(folder: Path, enough: asyncio.Event) -> None:

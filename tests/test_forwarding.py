@@ -142,22 +142,23 @@ async def test_batches_keep_within_count_and_bytes(bench: Bench) -> None:
 
 
 async def test_one_poisoned_event_among_many(bench: Bench) -> None:
-    """One event that is always refused costs a few requests; the others arrive once, and it dies alone in the end."""
-    bench.event_api.behave = lambda _, __: Refuse(id=name_of(50))
-    await bench.put(*[f"d{n}" for n in range(100)])
-    await bench.reach(forwarded=99)
-    assert len(bench.event_api.requests) <= 6
+    """One event of 500 that is always refused costs two requests more; the others arrive once, and it dies alone."""
+    bench.event_api.behave = lambda _, __: Refuse(id=name_of(250))
+    await bench.put(*[f"d{n}" for n in range(500)])
+    await bench.reach(forwarded=499)
+    assert len(bench.event_api.requests) <= 1 + 2 * 9
     assert set(bench.arrivals().values()) == {1}
     others = 0
-    while (await bench.states())["d50"] is not State.DEAD:
+    while (await bench.states())["d250"] is not State.DEAD:
         others += 1
         bench.clock.advance(600_000)
         await bench.put(f"other{others}")
-        await bench.reach(forwarded=99 + others)
+        await bench.reach(forwarded=499 + others)
         assert others < 20
-    history = await bench.history("d50")
+    history = await bench.history("d250")
     assert len(history.attempts) >= 5
     assert history.entry.reason == "refused: event refused"
+    assert set(bench.arrivals().values()) == {1}
 
 
 async def test_everything_is_refused(bench: Bench) -> None:

@@ -368,3 +368,12 @@ def test_signed_requests_of_any_shape(provider: str, document: Any, more: list[t
             assert isinstance(result, Reply) or result.id
         except errors.RequestRejected:
             pass
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_query_decides_nothing(provider: str) -> None:
+    """The query string is not signed, so it changes neither id, type nor time of a delivery."""
+    received = signed(provider, BODIES[provider])
+    plain = accept(received, provider)
+    asked = accept(replace(received, query="id=other&type=other&created=1&webhook-id=x"), provider)
+    assert replace(asked, query="") == plain

@@ -176,3 +176,12 @@ async def test_health(world: World) -> None:
         for path in ("livez", "readyz"):
             async with session.get(f"http://127.0.0.1:{world.gateway.admin_port}/{path}") as response:
                 assert (response.status, (await response.json())["status"]) == (200, "ok")
+
+
+async def test_a_strangers_trace_is_not_adopted(world: World) -> None:
+    """Every request gets a trace of its own, whatever its sender claims."""
+    stranger = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await world.send("stripe", BODIES["stripe"], ("traceparent", stranger))
+    [history] = await world.settled(1)
+    assert len(history.entry.delivery.traceparent) == len(stranger)
+    assert stranger.split("-")[1] not in history.entry.delivery.traceparent

@@ -6,18 +6,19 @@ import asyncio
 
 
 class ManualClock:
-    """`wall` and `now` are the same and change by `advance` alone; who waits is woken by it."""
+    """`advance` moves both readings and wakes who waits; `jump` moves the wall clock alone, as an operator does."""
 
     def __init__(self, now: int = 1_700_000_000_000) -> None:
         self._now = now
+        self._wall_is_ahead = 0
         self._timers: list[tuple[int, asyncio.Future[None]]] = []
 
     def wall(self) -> int:
-        """Return unix milliseconds."""
-        return self._now
+        """Return unix milliseconds as the host tells them."""
+        return self._now + self._wall_is_ahead
 
     def now(self) -> int:
-        """Return unix milliseconds."""
+        """Return unix milliseconds that never jump."""
         return self._now
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
@@ -32,13 +33,17 @@ class ManualClock:
         return event.is_set()
 
     def advance(self, milliseconds: int) -> None:
-        """Move the clock."""
+        """Let time pass."""
         self._now += milliseconds
         due = [timer for at, timer in self._timers if at <= self._now]
         self._timers = [(at, timer) for at, timer in self._timers if at > self._now]
         for timer in due:
             if not timer.done():
                 timer.set_result(None)
+
+    def jump(self, milliseconds: int) -> None:
+        """Set the wall clock forward, or back; no time passes and nobody is woken."""
+        self._wall_is_ahead += milliseconds
 
 
 async def _set(event: asyncio.Event) -> None:

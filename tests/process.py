@@ -49,6 +49,11 @@ class Process:
                 await self._changed.wait()
         return found[count - 1]
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send the child a signal."""
         self._child.send_signal(number)

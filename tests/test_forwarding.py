@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,117 +10,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import Event
 from gateway.batch import Limits
-from gateway.dev.event_api import LocalEventApi
 from gateway.dev.faults import Answer, Fault, Refuse, Reset, Truncate, WrongIds
-from gateway.event_api import EventApi
-from gateway.forward import Forwarder, Leasing
-from gateway.inbox.sqlite import SqliteInbox
 from gateway.lane import CAP_SECONDS
-from gateway.model import Delivery, History, Query, State
-from gateway.sender import Sender
-from gateway.stamp import Mapper
-from gateway.telemetry.logs import Log
-from tests.manual_clock import ManualClock
-from tests.signed import source
-
-KEY = "canary"
-DAY = 86_400_000
-
-
-def transform(delivery: Delivery) -> list[Event]:
-    """Make as many events as the payload says."""
-    document = delivery.json()
-    return [Event(name="made", data={**document, "n": n}) for n in range(document.get("events", 1))]
-
-
-class Bench:
-    """A forwarder over an inbox file and a local event API."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
-        self.event_api = LocalEventApi(keys={KEY}, clock=self.clock.now)
-        self.limits = Limits(request_bytes=524_288, event_bytes=524_288, events=1_000)
-        self.key = KEY
-        self._folder = folder
-
-    async def start(self) -> None:
-        """Open the inbox and start forwarding, as a restart does."""
-        self.inbox = SqliteInbox.open(self._folder / "inbox.db", dedupe_window_ms=7 * DAY)
-        self.transport = EventApi(self.event_api.url, self.key, timeout_seconds=5)
-        rng, log = random.Random(7), Log()
-        self.sender = Sender(self.inbox, self.transport, self.limits, clock=self.clock, rng=rng, log=log)
-        mapper = Mapper("acme", "tests:transform", transform, "acme")
-        self.leasing = Leasing(60_000, {"acme": replace(source("hmac", name="acme"), mapper=mapper)})
-        self.forwarder = Forwarder(self.inbox, self.sender, self.leasing, clock=self.clock, log=log)
-        self.running = asyncio.create_task(self.forwarder.run())
-
-    async def stop(self) -> None:
-        """Stop forwarding and close the inbox."""
-        await self.forwarder.stop(1)
-        await self.running
-        await self.transport.close()
-        await self.inbox.close()
-
-    async def put(self, *names: str, **document: object) -> None:
-        """Keep a delivery for each name."""
-        deliveries = [
-            Delivery(
-                source="acme",
-                provider="hmac",
-                id=name,
-                type="made",
-                received_at=self.clock.now(),
-                body=(body := json.dumps({"name": name, **document}).encode()),
-                content=body,
-            )
-            for name in names
-        ]
-        await self.inbox.put(deliveries, self.clock.now())
-        self.forwarder.wake()
-
-    async def states(self) -> dict[str, State]:
-        """Return the state of each delivery."""
-        found = await self.inbox.search(Query(limit=10_000))
-        return {history.entry.delivery.id: history.entry.state for history in found}
-
-    async def history(self, name: str) -> History:
-        """Return the life of a delivery."""
-        [found] = await self.inbox.search(Query(id=name))
-        history = await self.inbox.get(found.entry.key)
-        assert history
-        return history
-
-    async def reach(self, **counts: int) -> None:
-        """Wait, moving the clock in small steps, until so many entries are in each state."""
-        for _ in range(400):
-            found = Counter(str(state) for state in (await self.states()).values())
-            if all(found[state] == count for state, count in counts.items()):
-                return
-            await asyncio.sleep(0.005)
-            self.clock.advance(250)
-        raise AssertionError(f"expected {counts}, found {found}, lane {self.sender.lane}")
-
-    def arrivals(self) -> Counter[str]:
-        """Return how often each event id arrived."""
-        return Counter(event.id for event in self.event_api.events)
+from gateway.model import Settlement, State
+from tests.bench import KEY, Bench, name_of, running_bench
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """Give a bench that forwards."""
-    made = Bench(tmp_path)
-    await made.event_api.start()
-    await made.start()
-    yield made
-    await made.stop()
-    await made.event_api.stop()
-
-
-def name_of(number: int) -> str:
-    """Return the event id of the delivery `d<number>`."""
-    return f"acme:d{number}:made"
+    async with running_bench(tmp_path) as made:
+        yield made
 
 
 async def test_a_backlog_goes_in_batches(bench: Bench) -> None:
@@ -198,6 +98,39 @@ async def test_ambiguous_batch_is_sent_again_as_it_was(bench: Bench, fault: Faul
     assert first.header("x-inngest-event-id-seed") == second.header("x-inngest-event-id-seed")
     internal = {(event.id, event.internal_id) for event in bench.event_api.events}
     assert len(internal) == 5
+
+
+async def test_what_is_left_of_a_refused_batch_leaves_its_seed(bench: Bench) -> None:
+    """When a batch that is sent again is refused in part, no other events go under its seed, whose ids are taken."""
+    bench.event_api.answer_next(Reset("stored"), Refuse(id=name_of(2)), Answer(429, {"Retry-After": "1"}))
+    await bench.put(*[f"d{n}" for n in range(5)])
+    await bench.reach(forwarded=5)
+    bodies: dict[str, set[bytes]] = {}
+    for request in bench.event_api.requests:
+        bodies.setdefault(request.header("x-inngest-event-id-seed"), set()).add(request.body)
+    assert [len(found) for found in bodies.values()] == [1] * len(bodies)
+    owners = {(event.internal_id, event.id) for event in bench.event_api.events}
+    assert len({internal for internal, _ in owners}) == len(owners)
+
+
+async def test_rest_of_a_frozen_batch_after_a_death_leaves_its_seed(bench: Bench) -> None:
+    """When the process dies after a part of a frozen batch was settled, the rest goes under a seed of its own."""
+    bench.event_api.answer_next(Reset("stored"), *[Answer(500)] * 50)
+    await bench.put(*[f"d{n}" for n in range(3)])
+    await bench.event_api.until(lambda: len(bench.event_api.requests) >= 1)
+    await bench.reach(pending=3)
+    await bench.stop()
+    async with bench.opened() as inbox:
+        bench.clock.advance(1_000)
+        first, *_ = await inbox.lease(10, 60_000, bench.clock.now())
+        await inbox.settle([(first, Settlement(State.FORWARDED))], bench.clock.now())
+    bench.event_api._script.clear()
+    await bench.start()
+    await bench.reach(forwarded=3)
+    before, after = bench.event_api.requests[0], bench.event_api.requests[-1]
+    assert before.header("x-inngest-event-id-seed") != after.header("x-inngest-event-id-seed")
+    owners = {(event.internal_id, event.id) for event in bench.event_api.events}
+    assert len({internal for internal, _ in owners}) == len(owners)
 
 
 async def test_ambiguous_batch_survives_a_restart(bench: Bench) -> None:

@@ -16,8 +16,8 @@ from gateway.dev.faults import Answer, Refuse
 from gateway.lane import RetryBudget
 from gateway.model import Delivery, State
 from gateway.stamp import Mapper
+from tests.bench import Bench, name_of, transform
 from tests.signed import source
-from tests.test_forwarding import Bench, name_of, transform
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from gateway.app import Gateway
+from gateway.clock import Clock
 from gateway.config import Config, load
 from gateway.dev.event_api import LocalEventApi
 from gateway.dev.event_store import StoredEvent
@@ -92,9 +93,13 @@ class World:
         """Load the configuration, with other variables where given."""
         return load(self.write_config(more), {**ENVIRON, **environ})
 
-    async def start(self, more: str = "", **environ: str) -> None:
-        """Start the gateway."""
-        self.gateway = Gateway(self.config(more, **environ))
+    def read_config(self, **environ: str) -> Config:
+        """Load the file as it stands."""
+        return load(self.folder / "gateway.toml", {**ENVIRON, **environ})
+
+    async def start(self, more: str = "", *, clock: Clock | None = None, **environ: str) -> None:
+        """Start the gateway, on another clock where one is given."""
+        self.gateway = Gateway(self.config(more, **environ), clock=clock)
         await self.gateway.start()
 
     async def stop(self) -> None:

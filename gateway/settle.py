@@ -38,9 +38,15 @@ def resolve(batch: Batch, sent: Sent, now: int, last_success: int | None) -> tup
             return [*settled, (rest[0].lease, _settlement(State.DEAD, rest[0], sent))], []
     freeze = verdict.rest is Rest.FROZEN and sent.whole and not first
     for position, member in enumerate(rest):
-        share = batch.share(position) if freeze else member.lease.entry.frozen
+        share = batch.share(position) if freeze else _kept_share(batch, member)
         settled.append((member.lease, _settlement(State.PENDING, member, sent, due_at=now, frozen=share)))
     return settled, []
+
+
+def _kept_share(batch: Batch, member: Member) -> Frozen | None:
+    """Return the entry's share of a frozen batch that is to go again; what was split off has left it."""
+    frozen = member.lease.entry.frozen
+    return frozen if frozen and frozen.batch == batch.name else None
 
 
 def suspect(batch: Batch, sent: Sent) -> Member | None:

@@ -28,6 +28,7 @@ from gateway.listener import Listener
 from gateway.receive import Receiver
 from gateway.sender import Sender
 from gateway.sources import Source
+from gateway.telemetry import lines
 from gateway.telemetry.logs import Log
 
 DAY_MS = 86_400_000
@@ -36,6 +37,7 @@ FORWARD_GRACE_SECONDS = 10.0
 HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
+LAST_LINES_SECONDS = 0.5
 
 
 class Gateway:
@@ -246,6 +248,7 @@ def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.
         if stop.is_set():
             # What was acknowledged is on disk and leases run out, so nothing is lost by leaving at once.
             gateway.log.cut_short(signal=number.name)
+            lines.finish(LAST_LINES_SECONDS)
             os._exit(1)
         gateway.log.draining(signal=number.name)
         stop.set()

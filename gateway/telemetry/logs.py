@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
 from gateway.model import Delivery
+from gateway.telemetry.lines import LineWriter
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -183,7 +184,7 @@ def configure(form: Literal["auto", "json", "console"], level: str, stream: Text
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out if pretty else cast("TextIO", LineWriter(out))),
         cache_logger_on_first_use=False,
     )
     # aiohttp logs whole offending lines and tracebacks for what strangers send; its requests are logged here.

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format schema golden bench torture clean
+.PHONY: help run test simulate check format schema golden bench torture clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,9 @@ run: $(STAMP) ## Start everything on this machine and send it samples (ONCE=1 en
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -q $(ARGS)
+
+simulate: $(STAMP) ## Play days of faults for many seeds (SEEDS=1000), and an outage with a large backlog
+	SIM_SEEDS=$(or $(SEEDS),1000) SIM_BACKLOG=100000 $(BIN)/python -m pytest -q -s --timeout 600 tests/simulation $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .

@@ -17,7 +17,9 @@ from gateway.errors import ConfigError
 
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
-QUIET_SECONDS = 0.5
+# How long nothing must have come before a connection is closed while stopping: a new one is there for a request.
+QUIET_SECONDS = 0.05
+QUIET_NEW_SECONDS = 0.5
 BACKLOG = 1_024
 MALFORMED = b'{"status":"rejected","reason":"request_malformed"}'
 
@@ -44,8 +46,10 @@ class DeadlineHandler(RequestHandler):
     @property
     def is_busy(self) -> bool:
         """Whether a request is being worked on, or may be on its way: something came just now."""
-        working = self._current_request is not None or bool(self._messages)
-        return working or self._loop.time() - self._active_at < QUIET_SECONDS
+        if self._current_request is not None or self._messages:
+            return True
+        quiet = QUIET_SECONDS if self._request_count else QUIET_NEW_SECONDS
+        return self._loop.time() - self._active_at < quiet
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the first request's head."""

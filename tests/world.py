@@ -147,6 +147,7 @@ async def running_world(folder: Path) -> AsyncIterator[World]:
         try:
             yield world
         finally:
+            await session.close()  # first, as the gateway waits a moment for more on connections that were used
             if hasattr(world, "gateway"):
                 await world.stop()
             await event_api.stop()

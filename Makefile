@@ -23,7 +23,7 @@ test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -q $(ARGS)
 
 simulate: $(STAMP) ## Play days of faults for many seeds (SEEDS=1000), and an outage with a large backlog
-	SIM_SEEDS=$(or $(SEEDS),1000) SIM_BACKLOG=100000 $(BIN)/python -m pytest -q -s --timeout 600 tests/simulation $(ARGS)
+	SIM_SEEDS=$(or $(SEEDS),1000) SIM_BACKLOG=10000 $(BIN)/python -m pytest -q -s --timeout 600 tests/simulation $(ARGS)
 
 check: $(STAMP) ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from gateway.clock import Clock
+from gateway.history import Query, Replayed
 from gateway.inbox.contract import Inbox
-from gateway.model import Query, Replayed
 
 MOST_PER_STEP = 500
 STEPS_PER_SECOND = 5

@@ -16,8 +16,9 @@ from gateway.batch import Limits
 from gateway.dev.event_api import LocalEventApi
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
+from gateway.history import History, Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Delivery, History, Query, State
+from gateway.model import Delivery, State
 from gateway.sender import Sender
 from gateway.stamp import Mapper
 from gateway.telemetry.logs import Log

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gateway.app import Gateway
 from gateway.config import load
-from gateway.model import Query, State
+from gateway.history import Query
+from gateway.model import State
 from tests.signed import dumps
 from tests.world import ENVIRON, World
 

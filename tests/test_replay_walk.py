@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.history import Query, Replayed
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, Replayed, ReplayMode, State
+from gateway.model import ReplayMode, State
 from gateway.replay import MOST_PER_STEP, count_by_source, walk
 from tests.inbox.samples import NOW, delivery, keep, settle_all
 from tests.manual_clock import ManualClock

@@ -15,7 +15,8 @@ from gateway.clock import Clock
 from gateway.config import Config, load
 from gateway.dev.event_api import LocalEventApi
 from gateway.dev.event_store import StoredEvent
-from gateway.model import History, Query, State
+from gateway.history import History, Query
+from gateway.model import State
 from tests.signed import SECRETS, signed_headers
 
 EVENT_KEY = "canary-event-key"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.errors import AdminRequestInvalid
-from gateway.model import Query, State
+from gateway.history import Query
+from gateway.model import State
 
 TEXTS = ("id", "source", "type", "reason")
 NUMBERS = ("since", "until", "after")

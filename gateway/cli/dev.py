@@ -24,7 +24,8 @@ from gateway.dev.event_api import LocalEventApi
 from gateway.dev.post import post
 from gateway.errors import ConfigError
 from gateway.event_api import is_answering
-from gateway.model import History, Query, State
+from gateway.history import History, Query
+from gateway.model import State
 from gateway.telemetry import logs
 
 DEV_SERVER = "http://127.0.0.1:8288"

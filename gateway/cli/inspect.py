@@ -22,8 +22,9 @@ from gateway.cli.options import (
 )
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
+from gateway.history import Counts, History, Query
 from gateway.inbox.contract import Inbox
-from gateway.model import Attempt, Counts, History, Query, State
+from gateway.model import Attempt, State
 from gateway.providers import PROVIDERS
 
 

@@ -29,7 +29,8 @@ from gateway.cli.replay_run import Run, walk_plan
 from gateway.cli.store import read
 from gateway.config import Config
 from gateway.errors import ConfigError, GatewayError
-from gateway.model import Query, ReplayMode, State
+from gateway.history import Query
+from gateway.model import ReplayMode, State
 
 RATE = 50
 INTERRUPTED = 130

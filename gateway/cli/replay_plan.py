@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from gateway.errors import ConfigError
+from gateway.history import History, Query
 from gateway.inbox.contract import Inbox
-from gateway.model import History, Query, State
+from gateway.model import State
 from gateway.replay import count_by_source
 
 MOST_PER_ID = 1_000

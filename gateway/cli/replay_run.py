@@ -18,7 +18,8 @@ from gateway.cli.replay_plan import Plan
 from gateway.cli.replay_steps import open_steps
 from gateway.clock import SystemClock
 from gateway.config import Config
-from gateway.model import Query, ReplayMode
+from gateway.history import Query
+from gateway.model import ReplayMode
 from gateway.replay import walk
 
 

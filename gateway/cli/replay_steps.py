@@ -19,9 +19,10 @@ from gateway.cli.store import DAY_MS, inbox_file
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.errors import GatewayError, InboxLocked
+from gateway.history import Query, Replayed
 from gateway.inbox.contract import Inbox
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, Replayed, ReplayMode
+from gateway.model import ReplayMode
 
 TIMEOUT_SECONDS = 30.0
 ANSWER_LIMIT = 65_536

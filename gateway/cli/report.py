@@ -11,7 +11,8 @@ from gateway.app import Gateway
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import line, out, plain
 from gateway.dev.post import Answered
-from gateway.model import History, State
+from gateway.history import History
+from gateway.model import State
 from gateway.providers import PROVIDERS
 
 GAP = "  "

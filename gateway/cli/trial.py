@@ -16,8 +16,9 @@ from gateway.cli.options import ConfigOption, JsonOption, complain, find_source,
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
 from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
+from gateway.history import History, Query
 from gateway.inbox.contract import Inbox
-from gateway.model import Delivery, Entry, History, Query, Reply, Request, Skip
+from gateway.model import Delivery, Entry, Reply, Request, Skip
 from gateway.sources import Source
 from gateway.transform import Runner
 from gateway.verify import verify

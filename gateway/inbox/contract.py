@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
+from gateway.history import Counts, History, Query, Replayed
 from gateway.inbox.disk_space import Space
-from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
+from gateway.model import Delivery, Lease, Receipt, ReplayMode, Settlement
 
 
 class Inbox(Protocol):

@@ -14,6 +14,7 @@ from typing import TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
+from gateway.history import Counts, History, Query, Replayed
 from gateway.inbox import sqlite_leases, sqlite_search, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
@@ -23,7 +24,7 @@ from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
-from gateway.model import Counts, Delivery, History, Lease, Query, Receipt, Replayed, ReplayMode, Settlement
+from gateway.model import Delivery, Lease, Receipt, ReplayMode, Settlement
 
 T = TypeVar("T")
 

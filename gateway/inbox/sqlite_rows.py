@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway import payload
 from gateway.errors import RequestRejected
-from gateway.model import Attempt, Delivery, Entry, Frozen, History, SentEvent, State
+from gateway.history import History
+from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State
 
 # What `entry` and `history` read; the wide ones are left out of a search.
 NARROW = (

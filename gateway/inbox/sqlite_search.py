@@ -7,9 +7,10 @@ from typing import Any
 
 import apsw
 
+from gateway.history import Counts, History, Query
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_rows import NARROW, TABLES, WIDE, entry, history, named
-from gateway.model import Attempt, Counts, Entry, History, Query, SentEvent, State
+from gateway.model import Attempt, Entry, SentEvent, State
 
 _BY_ID = """entries.key IN (
   SELECT key FROM entries WHERE delivery_id = ?

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import apsw
 
 from gateway.failpoints import failpoint
+from gateway.history import Query
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_rows import body_row, trace_id
 from gateway.inbox.sqlite_search import matching
-from gateway.model import Delivery, Query, Receipt, ReplayMode
+from gateway.model import Delivery, Receipt, ReplayMode
 
 # What one prune may free and hand back to the file system, 4 MiB: intake waits for it as for any other group.
 PRUNE_BYTES = 4 << 20

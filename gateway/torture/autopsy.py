@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, State
+from gateway.model import State
 from gateway.torture.disk import check_integrity
 from gateway.torture.fork_server import LOG
 from gateway.torture.verdict import Identity

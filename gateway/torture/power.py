@@ -12,8 +12,9 @@ from pathlib import Path
 from random import Random
 
 from gateway.errors import InboxError, InboxUnavailable, InboxUnsupported
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Attempt, Delivery, Lease, Query, SentEvent, Settlement, State
+from gateway.model import Attempt, Delivery, Lease, SentEvent, Settlement, State
 from gateway.torture.disk import Disk, check_integrity, remembered
 from gateway.torture.haste import Synchronous, settings
 

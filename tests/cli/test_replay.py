@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from gateway.history import Query
 from gateway.inbox.contract import Inbox
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, SentEvent, Settlement, State
+from gateway.model import SentEvent, Settlement, State
 from tests.cli import child
 from tests.cli.conftest import Cli
 from tests.inbox.samples import LEASE, NOW, answered, delivery, settle_all

@@ -6,9 +6,9 @@ from pathlib import Path
 from structlog.testing import capture_logs
 
 from gateway.app import Gateway
+from gateway.history import Query
 from gateway.inbox.disk_space import GIB, Space
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query
 from tests.signed import BODIES
 from tests.world import World
 

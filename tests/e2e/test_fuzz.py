@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query
 from tests.signed import BODIES, FORM, signed_headers
 from tests.world import ENVIRON, PROVIDER_OF, TOML
 

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.model import Query, State
+from gateway.history import Query
+from gateway.model import State
 from tests.signed import BODIES, FORM, dumps, form, signed_headers
 from tests.world import World
 

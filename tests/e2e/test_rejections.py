@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.model import Query
+from gateway.history import Query
 from tests.signed import BODIES, SECRETS, dumps, signed_headers
 from tests.world import PROVIDER_OF, World
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.history import Query, Replayed
 from gateway.inbox.contract import Inbox
-from gateway.model import Query, Replayed, ReplayMode, SentEvent, Settlement, State
+from gateway.model import ReplayMode, SentEvent, Settlement, State
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, frozen, keep, settle_all
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.history import Query
 from gateway.inbox.contract import Inbox
-from gateway.model import Delivery, Query, State
+from gateway.model import Delivery, State
 from tests.inbox.conftest import Open
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from gateway.errors import LeaseLost
-from gateway.model import Lease, Query, Replayed, ReplayMode, Settlement, State
+from gateway.history import Query, Replayed
+from gateway.model import Lease, ReplayMode, Settlement, State
 from tests.inbox.engines import ENGINES
 from tests.inbox.samples import NOW, answered, delivery, frozen
 

@@ -7,10 +7,11 @@ import apsw
 import pytest
 
 from gateway.errors import InboxUnavailable, InboxUnsupported
+from gateway.history import Query
 from gateway.inbox import sqlite_damage
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_schema import APPLICATION_ID
-from gateway.model import Query, State
+from gateway.model import State
 from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
 
 PAGE = 4096

@@ -11,11 +11,12 @@ import apsw
 import pytest
 
 from gateway.errors import InboxLocked, InboxUnavailable, InboxUnsupported
+from gateway.history import Query
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_connection import is_safe, require_safe_library
 from gateway.inbox.sqlite_schema import APPLICATION_ID, SCHEMA
-from gateway.model import Query, ReplayMode, State
+from gateway.model import ReplayMode, State
 from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
 
 

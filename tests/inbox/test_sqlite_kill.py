@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query
 
 PROJECT = Path(__file__).parents[2]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, ReplayMode, State
+from gateway.model import ReplayMode, State
 from tests.inbox.samples import LEASE, NOW, answered, keep
 
 MILLION = 1_000_000

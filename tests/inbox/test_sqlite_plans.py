@@ -6,9 +6,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_search import matching
-from gateway.model import Query, ReplayMode, State
+from gateway.model import ReplayMode, State
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from gateway.history import Query
 from gateway.inbox import sqlite_writes
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, State
+from gateway.model import State
 from tests.inbox.samples import NOW, delivery, keep, settle_all
 
 ENTRIES = 3_000

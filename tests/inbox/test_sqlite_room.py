@@ -10,9 +10,10 @@ import apsw
 import pytest
 
 from gateway.errors import InboxError, InboxUnavailable
+from gateway.history import Query
 from gateway.inbox import sqlite_wal
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, State
+from gateway.model import State
 from gateway.torture.disk import remembered
 from tests.inbox.samples import NOW, delivery, keep, settle_all
 

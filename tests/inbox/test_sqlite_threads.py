@@ -10,12 +10,12 @@ import apsw
 import pytest
 
 from gateway.errors import InboxUnavailable
+from gateway.history import Query
 from gateway.inbox import sqlite_search, sqlite_wal, sqlite_writer
 from gateway.inbox.intake import Bounds
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_connection import open_reader
 from gateway.inbox.sqlite_reader import Reader
-from gateway.model import Query
 from tests.inbox.hold import Hold
 from tests.inbox.samples import LEASE, NOW, delivery, keep
 

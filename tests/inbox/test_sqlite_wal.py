@@ -8,9 +8,9 @@ import apsw
 import pytest
 
 from gateway.errors import InboxUnavailable
+from gateway.history import Query
 from gateway.inbox import sqlite_wal, sqlite_writer
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query
 from tests.inbox.eventually import eventually
 from tests.inbox.samples import NOW, delivery
 

@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
+from gateway.history import Query
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.model import Query, ReplayMode, State
+from gateway.model import ReplayMode, State
 from tests.inbox.samples import LEASE, NOW, keep, settle_all
 
 ENTRIES = 600

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.model import Query, State
+from gateway.history import Query
+from gateway.model import State
 from tests.manual_clock import ManualClock
 from tests.signed import SECRETS, dumps, signed_headers
 from tests.world import World

@@ -1,0 +1,65 @@
+"""What is asked of the inbox and what it tells: queries, steps of a replay, histories, counts. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.model import Attempt, Entry, SentEvent, State
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for in the inbox; all given fields must match.
+
+    `id` matches a delivery id, an event id, an id the event API returned, or a trace id. `reason` is part of the
+    entry's reason, in the same case. `after` leaves out the entries whose key is not greater.
+    """
+
+    id: str = ""
+    source: str = ""
+    type: str = ""
+    state: State | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int = 50
+    reason: str = ""
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One step of a replay: how many entries are pending again, and the last key that was looked at.
+
+    The next step takes `last_key` as its `Query.after`; nothing is left when the two are equal.
+    """
+
+    count: int
+    last_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The life of one entry: itself, its attempts and events, and the re-sends that were absorbed.
+
+    `entry.delivery` has an empty body when retention has taken it; `body_kept` tells that apart from one that was
+    empty on arrival.
+    """
+
+    entry: Entry
+    attempts: tuple[Attempt, ...] = ()
+    events: tuple[SentEvent, ...] = ()
+    duplicates: int = 0
+    last_duplicate_at: int | None = None
+    settled_at: int | None = None
+    body_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries each source has in each state, and when the oldest unfinished one was received."""
+
+    by_source: Mapping[str, Mapping[State, int]]
+    oldest_pending_at: int | None = None
+    duplicates: Mapping[str, int] = field(default_factory=dict)
+    last_received_at: Mapping[str, int] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from gateway.errors import (
 )
 from gateway.model import Request
 from gateway.scheme import Encoding, Scheme, TimestampUnit
+from gateway.template import Placeholder
 
 MAX_SIGNATURES = 16
 MAX_HEADER_LENGTH = 4_096
@@ -160,21 +161,20 @@ def _matches(digest: bytes, signatures: list[bytes]) -> bool:
 def _render(request: Request, scheme: Scheme, plain: dict[str, str], fields: dict[str, str]) -> bytes:
     """Return the signed content of the request."""
     out: list[bytes] = []
-    for (kind, name), following in zip(scheme.parts, [*scheme.parts[1:], ("", "")], strict=True):
-        match kind:
-            case "":
-                out.append(name.encode())
-            case "body":
+    for part, following in zip(scheme.parts, [*scheme.parts[1:], ""], strict=True):
+        match part:
+            case str():
+                out.append(part.encode())
+            case Placeholder(kind="body"):
                 out.append(request.body)
-            case "url" | "method":
-                out.append(getattr(request, kind).encode())
-            case _:
-                text = plain[kind] if kind in plain else locate(request, f"{kind}:{name}", fields)
-                separator = "" if following[0] else following[1]
+            case Placeholder(kind="url" | "method"):
+                out.append(getattr(request, part.kind).encode())
+            case Placeholder():
+                text = plain[part.kind] if part.kind in plain else locate(request, part.place, fields)
                 # A timestamp's own grammar keeps it from running into what follows.
-                is_timestamp = kind == "timestamp" or f"{kind}:{name}".lower() == scheme.timestamp.lower()
-                if separator and separator in text and not is_timestamp:
-                    raise HeaderMalformed(f"{kind} holds {separator!r}, which separates it from what follows")
+                is_timestamp = part.kind == "timestamp" or part.place.lower() == scheme.timestamp.lower()
+                if isinstance(following, str) and following and following in text and not is_timestamp:
+                    raise HeaderMalformed(f"{part.kind} holds {following!r}, which separates it from what follows")
                 out.append(text.encode())
     return b"".join(out)
 
@@ -212,6 +212,8 @@ def _encode(digest: bytes, encoding: Encoding) -> str:
             return base64.b64encode(digest).decode()
         case "base64url":
             return base64.urlsafe_b64encode(digest).decode()
+        case "base64_of_hex":
+            return base64.b64encode(digest.hex().encode()).decode()
 
 
 def _decode(text: str, scheme: Scheme) -> bytes | None:

@@ -199,12 +199,12 @@ def test_missing_part_of_the_signed_content(missing: str) -> None:
         ({"signed": "{timestamp}.{body}"}, "timestamp does not say where it is"),
         ({"signed": "{body}{nonsense}"}, "unknown placeholder {nonsense}"),
         ({"signed": "{body"}, "brace"),
-        ({"signed": "constant"}, "leaves out {body}"),
-        ({"timestamp": "body:t"}, "neither header:<name> nor sig:<key>"),
+        ({"signed": "constant"}, "holds no part of the request"),
+        ({"timestamp": "body:t"}, "is not a locator; write header:<name>"),
         ({"timestamp": "sig:t"}, "needs assign and key"),
         ({"assign": "="}, "belong together"),
         ({"header": "X Signature"}, "not a header name"),
-        ({"signed": "{header:}{body}"}, "not a header name"),
+        ({"signed": "{header:a b}{body}"}, "not a header name"),
     ],
 )
 def test_scheme_that_cannot_be_evaluated(keys: dict[str, Any], sentence: str) -> None:

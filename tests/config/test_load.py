@@ -63,7 +63,7 @@ header = "X-Acme-Signature"
 algorithm = "sha256"
 encoding = "hex"
 prefix = "sha256="
-signed = "{body}"
+signed = "{timestamp}.{body}"
 timestamp = "header:X-Acme-Timestamp"
 tolerance_seconds = 300
 [sources.acme.delivery]
@@ -104,7 +104,12 @@ def test_the_documented_example(load_text: LoadText, tmp_path: Path) -> None:
             secrets=(Secret("three"),),
             prefix="acme",
             transform="my_transforms.acme:transform",
-            signature=SignatureConfig(header="X-Acme-Signature", prefix="sha256=", timestamp="header:X-Acme-Timestamp"),
+            signature=SignatureConfig(
+                header="X-Acme-Signature",
+                prefix="sha256=",
+                signed="{timestamp}.{body}",
+                timestamp="header:X-Acme-Timestamp",
+            ),
             delivery=DeliveryConfig(id=("header:X-Acme-Delivery",), type=("json:/type",), time=("json:/created_at",)),
         ),
     }
@@ -236,13 +241,26 @@ def test_signature_becomes_a_scheme(load_text: LoadText) -> None:
     [sources.acme]
     provider = "hmac"
     secrets = ["${SECRET}"]
-    signature = {header = "X-Sig", also = ["X-Sig-2"], separator = ",", assign = "=", key = "v1", timestamp = "sig:t"}
     delivery = {id = ["header:X-Id", "json:/id"], type = "form:type"}
+    [sources.acme.signature]
+    header = "X-Sig"
+    also = ["X-Sig-2"]
+    separator = ","
+    assign = "="
+    key = "v1"
+    signed = "{timestamp}.{body}"
+    timestamp = "sig:t"
     """
     source = load_text(text).sources["acme"]
     assert source.signature
     assert source.signature.scheme() == Scheme(
-        header="X-Sig", also=("X-Sig-2",), separator=",", assign="=", key="v1", timestamp="sig:t"
+        header="X-Sig",
+        also=("X-Sig-2",),
+        separator=",",
+        assign="=",
+        key="v1",
+        signed="{timestamp}.{body}",
+        timestamp="sig:t",
     )
     assert SignatureConfig(header="X").scheme() == Scheme(header="X")
     assert source.delivery == DeliveryConfig(id=("header:X-Id", "json:/id"), type=("form:type",))

@@ -1,0 +1,100 @@
+"""What a signature covers: which parts of a request cannot be changed without it failing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from gateway.template import Part, Placeholder, Segment, placeholders
+
+if TYPE_CHECKING:
+    from gateway.scheme import Scheme
+
+_WHOLE_QUERY = frozenset({"url", "path_query", "query_sorted"})
+_LOSSY = frozenset({"lower", "upper"})
+
+
+def covers_body(scheme: Scheme) -> bool:
+    """Tell whether every byte of the body is covered."""
+    if scheme.method == "jwt-hs256":
+        return bool(scheme.claim)
+    return any(place.kind == "body" for place in _signed(scheme))
+
+
+def covers(scheme: Scheme, wanted: Placeholder) -> bool:
+    """Tell whether the value at one place is covered."""
+    signed = _signed(scheme)
+    if _holds(signed, wanted):
+        return True
+    match wanted.kind:
+        case "sig":
+            return scheme.method == "jwt-hs256"
+        case "json" if scheme.each:
+            return _in_item(scheme, wanted.name, signed)
+        case "json":
+            return covers_body(scheme)
+        case "form":
+            return covers_body(scheme) or any(
+                place.kind == "form_sorted" or (place.kind == "form_amp_sorted" and place.name != wanted.name)
+                for place in signed
+            )
+        case "query":
+            return bool(scheme.url_claim)
+    return False
+
+
+def _signed(scheme: Scheme) -> list[Placeholder]:
+    """Return the placeholders whose values are covered, and what `require` holds equal to one of them."""
+    if scheme.method in {"token", "basic", "jwt-hs256"}:
+        return []
+    signed = [place for part in _unambiguous(scheme) for place in placeholders([part]) if not _LOSSY & {*place.filters}]
+    signed = [_resolved(scheme, place) for place in signed]
+    for left, right in scheme.requirements:
+        for one, other in ((left, right), (right, left)):
+            if any(_holds(signed, place) for place in placeholders(one)) and len(other) == 1:
+                signed += placeholders(other)
+    return signed
+
+
+def _unambiguous(scheme: Scheme) -> Iterator[Part]:
+    """Yield the parts that say where they end; of two values side by side, the boundary could be moved.
+
+    The body says it by being the rest, and the time by its grammar and its window.
+    """
+    edges: list[Part] = ["", *scheme.parts, ""]
+    for before, part, after in zip(edges, edges[1:], edges[2:], strict=False):
+        free = isinstance(part, Placeholder) and part.kind in {"header", "sig", "id", "query", "form", "json"}
+        if not free or _is_time(scheme, part) or all(_bounds(scheme, edge) for edge in (before, after)):
+            yield part
+
+
+def _bounds(scheme: Scheme, edge: Part) -> bool:
+    return isinstance(edge, str | Segment) or (_is_time(scheme, edge) and scheme.tolerance_seconds > 0)
+
+
+def _is_time(scheme: Scheme, part: Part) -> bool:
+    return isinstance(part, Placeholder) and (
+        part.kind == "timestamp" or part.place.lower() == scheme.timestamp.lower()
+    )
+
+
+def _resolved(scheme: Scheme, place: Placeholder) -> Placeholder:
+    """Return the placeholder that `{timestamp}` or `{id}` stands for, or `place` itself."""
+    where = {"timestamp": scheme.timestamp, "id": scheme.id}.get(place.kind, "")
+    kind, _, name = where.partition(":")
+    return Placeholder(kind, name.lower() if kind == "header" else name) if where else place
+
+
+def _holds(signed: Sequence[Placeholder], wanted: Placeholder) -> bool:
+    return any(
+        (place.kind, place.name) == (wanted.kind, wanted.name)
+        or (wanted.kind == "query" and place.kind in _WHOLE_QUERY)
+        for place in signed
+    )
+
+
+def _in_item(scheme: Scheme, pointer: str, signed: Sequence[Placeholder]) -> bool:
+    """Tell whether a pointer from the document's root leads to a signed value of one of its items."""
+    root = scheme.each.removeprefix("json:") + "/"
+    index, _, inner = pointer.removeprefix(root).partition("/")
+    return pointer.startswith(root) and index.isdecimal() and _holds(signed, Placeholder("json", f"/{inner}"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway import transform
+from gateway import providers, transform
 from gateway.config import Config, SourceConfig
 from gateway.locators import compile_locator
-from gateway.providers import PROVIDERS, Provider
+from gateway.providers import Provider
 from gateway.sources import Source
 from gateway.stamp import Mapper
 
@@ -18,7 +18,7 @@ def sources(config: Config) -> dict[str, Source]:
 
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:
-    provider = PROVIDERS[config.provider]
+    provider = providers.get(config.provider)
     schemes = (config.signature.scheme(),) if config.signature else provider.schemes
     secrets = tuple(secret.reveal() for secret in config.secrets)
     reference = config.transform or provider.transform
@@ -30,7 +30,7 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
             source=name,
             reference=reference,
             function=transform.load(reference, whole.path.parent),
-            prefix=config.prefix or provider.name,
+            prefix=config.prefix or provider.prefix or provider.name,
             timeout_seconds=config.transform_timeout_seconds,
             metadata=config.metadata,
             big_integers=config.big_integers,

@@ -172,7 +172,7 @@ class Receiver:
     def _require_space(self, source: Source) -> None:
         """While the disk is scarce keep its rest for providers that do not send again what was refused."""
         space = self._inbox.space
-        if space and space.level >= SpaceLevel.SCARCE and source.provider.retries:
+        if space and space.level >= SpaceLevel.SCARCE and source.provider.resends:
             raise InboxUnavailable(
                 f"the inbox's disk has {space} left, kept for providers that do not retry; make room"
             )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import providers
 from gateway.cli import moments, report
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import (
@@ -25,7 +26,6 @@ from gateway.config import Config
 from gateway.history import Counts, History, Query
 from gateway.inbox.contract import Inbox
 from gateway.model import Attempt, State
-from gateway.providers import PROVIDERS
 
 
 def register(app: typer.Typer) -> None:
@@ -50,15 +50,16 @@ def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
 
 def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
     source = config.sources[name]
+    provider = providers.get(source.provider)
     states = counts.by_source.get(name, {})
     return {
         "source": name,
         "provider": source.provider,
         "url": registered_url(config, name),
-        "register_at": PROVIDERS[source.provider].register_at,
-        "secret_at": PROVIDERS[source.provider].secret_at,
+        "register_at": provider.register_at,
+        "secret_at": provider.secret_at,
         "secrets": len(source.secrets),
-        "transform": source.transform or PROVIDERS[source.provider].transform,
+        "transform": source.transform or provider.transform,
         "pending": states.get(State.PENDING, 0) + states.get(State.LEASED, 0),
         "forwarded": states.get(State.FORWARDED, 0),
         "skipped": states.get(State.SKIPPED, 0),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway import transform
-from gateway.config.faults import Fault, suggest
+from gateway import providers, transform
+from gateway.config.faults import Fault
 from gateway.config.models import SOURCE_NAME, Config, SourceConfig
 from gateway.config.secrets import Secret
 from gateway.errors import ConfigError, TransformError
-from gateway.providers import PROVIDERS, Provider
+from gateway.providers import Provider
 
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
@@ -50,9 +51,9 @@ def _check_addresses(config: Config) -> Iterator[Fault]:
 
 def _check_source(name: str, source: SourceConfig, folder: Path) -> Iterator[Fault]:
     at = ("sources", name)
-    provider = PROVIDERS.get(source.provider)
+    provider = providers.get(source.provider) if source.provider in providers.names() else None
     if provider is None:
-        yield Fault((*at, "provider"), f"is not a known provider; {suggest(source.provider, PROVIDERS)}")
+        yield Fault((*at, "provider"), f"is not a known provider; {_suggest_provider(source.provider)}")
     yield from _check_verification(name, source)
     if provider:
         yield from _check_signature(name, source)
@@ -62,6 +63,14 @@ def _check_source(name: str, source: SourceConfig, folder: Path) -> Iterator[Fau
     reference = source.transform or (provider.transform if provider else None)
     if reference and (sentence := _transform_fault(reference, folder)):
         yield Fault((*at, "transform"), sentence)
+
+
+def _suggest_provider(name: str) -> str:
+    """Name a provider that was probably meant; there are too many to name them all."""
+    close = difflib.get_close_matches(name.lower(), providers.names(), n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return 'set provider = "hmac" and say in [sources.<name>.signature] how it signs'
 
 
 def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:
@@ -114,7 +123,7 @@ def _transform_fault(reference: str, folder: Path) -> str | None:
 def _check_shared_secrets(config: Config) -> Iterator[Fault]:
     """Find secrets under which a request signed for one protocol could be made to pass for one of another."""
     first: dict[Secret, tuple[str, str]] = {}
-    known = {name: source for name, source in config.sources.items() if source.provider in PROVIDERS}
+    known = {name: source for name, source in config.sources.items() if source.provider in providers.names()}
     for name, source in known.items():
         for index, secret in enumerate(source.secrets):
             other, provider = first.setdefault(secret, (name, source.provider))

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
+from gateway import providers
 from gateway.config.secrets import Secret, SecretReference
 from gateway.config.values import (
     EnvironmentName,
@@ -20,7 +21,6 @@ from gateway.config.values import (
     Seconds,
     TransformReference,
 )
-from gateway.providers import PROVIDERS
 from gateway.scheme import Algorithm, Encoding, Scheme, SecretEncoding, TimestampUnit
 
 CLOUD_URL = "https://inn.gs"
@@ -166,7 +166,7 @@ class DeliveryConfig(Table):
 class SourceConfig(Table):
     """One inlet; its URL is /webhooks/<name>."""
 
-    provider: str = Field(description="Who sends, and how it signs.", json_schema_extra={"enum": [*PROVIDERS]})
+    provider: str = Field(description="Who sends, and how it signs.", json_schema_extra={"enum": [*providers.names()]})
     secrets: tuple[SecretReference, ...] = Field(
         (),
         strict=False,

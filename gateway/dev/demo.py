@@ -1,4 +1,4 @@
-"""What `gateway dev` needs on first use: demo secrets and, where there is no gateway.toml, one with every provider."""
+"""What `gateway dev` needs on first use: demo secrets and, without a gateway.toml, one for all that has samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.providers import PROVIDERS
+from gateway.dev import samples
 
 _VARIABLE = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 
@@ -61,8 +61,8 @@ def make_folder(folder: Path) -> None:
 
 
 def make_config(folder: Path) -> Path:
-    """Make a configuration with every provider and demo secrets, keeping what is there; return its path."""
-    names = {("acme" if name == "hmac" else name): name for name in PROVIDERS}
+    """Make a configuration of all that have samples, with demo secrets, keeping what is there; return its path."""
+    names = {("acme" if name == "hmac" else name): name for name in samples.providers()}
     keep(folder / "secrets" / "event_key", _EVENT_KEY)
     for name, provider in names.items():
         keep(folder / "secrets" / name, demo_secret(provider))

@@ -47,6 +47,11 @@ class Sample:
     body: bytes
 
 
+def providers() -> list[str]:
+    """Return the names of the providers there are samples of."""
+    return list(_TYPES)
+
+
 def types(provider: str) -> list[str]:
     """Return the types there are samples of, the default first; none for an unknown provider."""
     return list(_TYPES.get(provider, ()))

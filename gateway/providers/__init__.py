@@ -1,10 +1,21 @@
-"""The providers the gateway knows by name. To add one, write its file and list it here."""
+"""The providers the gateway knows by name: those written in Python, and the catalogue's, which are data."""
 
-from gateway.providers import github, hmac, shopify, slack, standard_webhooks, stripe
+from gateway.providers import catalogue, github, hmac, shopify, slack, standard_webhooks, stripe
 from gateway.providers.contract import Facts, Provider
 
-PROVIDERS: dict[str, Provider] = {
+_WRITTEN = {
     module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, github, shopify, standard_webhooks, hmac)
 }
 
-__all__ = ["PROVIDERS", "Facts", "Provider"]
+
+def names() -> tuple[str, ...]:
+    """Return the names of all providers, those written in Python first."""
+    return (*_WRITTEN, *(name for name in catalogue.names() if name not in _WRITTEN))
+
+
+def get(name: str) -> Provider:
+    """Return the provider of this name. Raises KeyError where there is none, ConfigError for a malformed file."""
+    return _WRITTEN.get(name) or catalogue.load(name)
+
+
+__all__ = ["Facts", "Provider", "get", "names"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.providers.contract import MIB, Provider
+from gateway.providers.contract import MIB, Provider, Retries
 from gateway.scheme import Scheme
 
 PROVIDER = Provider(
@@ -17,5 +17,5 @@ PROVIDER = Provider(
     secret_headers=("x-hub-signature",),
     # Payloads are capped at 25 MB, and GitHub never retries by itself, so a lower limit would lose deliveries.
     body_limit=25 * MIB,
-    retries=False,
+    retries=Retries(horizon_hours=0, checked=True),
 )

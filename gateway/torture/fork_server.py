@@ -19,9 +19,9 @@ from typing import Any
 
 import uvloop
 
-from gateway import failpoints, transform
+from gateway import failpoints, providers, transform
 from gateway.app import Gateway, run
-from gateway.providers import PROVIDERS
+from gateway.dev import samples
 from gateway.telemetry import logs
 from gateway.torture.haste import hasten
 from gateway.torture.place import Place
@@ -119,6 +119,6 @@ def _tell(number: int, event: str, **more: int) -> None:
 
 
 if __name__ == "__main__":
-    for provider in PROVIDERS.values():
-        transform.load(provider.transform, Path.cwd())
+    for name in samples.providers():
+        transform.load(providers.get(name).transform, Path.cwd())
     ForkServer().serve()

@@ -9,14 +9,15 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from gateway import providers
+from gateway.dev import samples
 from gateway.dev.samples import Sample, make, types
 from gateway.locators import Content
 from gateway.model import Request
-from gateway.providers import PROVIDERS
 from gateway.signatures import Proof
 from tests.dev.conftest import NOW
 
-ALL = [(provider, kind) for provider in PROVIDERS for kind in types(provider)]
+ALL = [(provider, kind) for provider in samples.providers() for kind in types(provider)]
 FRESH = re.compile(
     r"evt_1\w{23}|evt_test_65\w{48}|Ev0\w{8}|\d{13}\.\d{12}\.[0-9a-f]{32}|msg_\w{27}|acme_\w{20}"
     r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -72,7 +73,7 @@ def test_every_file_is_a_sample() -> None:
     folder = resources.files("gateway.dev") / "samples"
     files = {(provider.name, file.name) for provider in folder.iterdir() for file in provider.iterdir()}
     assert files == {(provider, f"{kind.replace('/', '.')}.json") for provider, kind in ALL}
-    assert {provider for provider, _ in ALL} == set(PROVIDERS)
+    assert {provider for provider, _ in ALL} == set(samples.providers())
 
 
 @pytest.mark.parametrize(("provider", "kind"), ALL)
@@ -102,7 +103,7 @@ def test_two_samples_differ_in_ids_and_times_only(provider: str, kind: str) -> N
     assert FRESH.sub("*", repr(one.headers)) == FRESH.sub("*", repr(other.headers))
 
 
-@pytest.mark.parametrize(("provider", "kind"), [one for one in ALL if PROVIDERS[one[0]].describe])
+@pytest.mark.parametrize(("provider", "kind"), [one for one in ALL if providers.get(one[0]).describe])
 def test_the_provider_finds_a_fresh_id_and_the_type(provider: str, kind: str) -> None:
     """The gateway's own description of the provider reads the sample, and two samples are two deliveries."""
     facts = [describe(sample(provider, kind, seed=seed)) for seed in (1, 2)]
@@ -114,7 +115,7 @@ def test_the_provider_finds_a_fresh_id_and_the_type(provider: str, kind: str) ->
 
 def describe(one: Sample) -> Any:
     """Let the provider describe a sample."""
-    provider = PROVIDERS[one.provider]
+    provider = providers.get(one.provider)
     assert provider.describe is not None
     request = Request("POST", "/webhooks/x", "", one.headers, one.body, NOW)
     return provider.describe(Content(request, one.body), Proof(secret=0))

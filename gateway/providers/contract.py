@@ -48,11 +48,11 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What of an answer differs for one provider from what everyone is answered."""
+    """What of an answer differs for one provider from what everyone is answered; None is as for everyone."""
 
     status: int | None = None
-    body: str = ""
-    type: str = ""
+    body: str | None = None
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,13 @@ def read(cls: type[T], table: Mapping[str, Any], at: str = "") -> T:
 
 
 @cache
-def _keys(cls: type) -> dict[str, Any]:
+def _keys(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in fields(cls) if field.init}
 
 
 @cache
-def _required(cls: type) -> frozenset[str]:
+def _required(cls: Any) -> frozenset[str]:
     optional = {f.name for f in fields(cls) if f.default is not MISSING or f.default_factory is not MISSING}
     return frozenset(_keys(cls)) - optional
 

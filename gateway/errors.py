@@ -21,6 +21,8 @@
         InboxUnavailable             503 with Retry-After; nothing was stored
         InboxLocked                  another process serves this file; exit 2
         InboxUnsupported             the file or the SQLite library is not one we may use; exit 2
+          InboxOutdated              the file is an older gateway's, which serving it upgrades
+      OutputLost                     a command's output could not be written; exit 1
       LeaseLost                      drop the work: another forwarder has it
       EventApiError                  what kept a request from being answered
         EventApiUnreachable          nothing was sent
@@ -187,6 +189,12 @@ class TransformError(GatewayError):
     label = "transform_failed"
 
 
+class OutputLost(GatewayError):
+    """What a command had to say could not be written; exit 1."""
+
+    label = "output_lost"
+
+
 class InboxError(GatewayError):
     """The durable store cannot do what was asked."""
 
@@ -209,6 +217,12 @@ class InboxUnsupported(InboxError):
     """The inbox file, or the library that would open it, is not one the gateway may use."""
 
     label = "inbox_unsupported"
+
+
+class InboxOutdated(InboxUnsupported):
+    """The inbox file has an older schema, so that only `gateway serve`, which upgrades it, may open it."""
+
+    label = "inbox_outdated"
 
 
 class LeaseLost(GatewayError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
 from gateway.cli import dev, inspect, replay, selftest, send, serve, trial
 from gateway.cli.options import tell
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OutputLost
 
 app = typer.Typer(
     name="gateway",
@@ -27,3 +28,20 @@ def main() -> None:
         app()
     except GatewayError as error:
         sys.exit(tell(error))
+    except OSError as error:
+        if not _output_is_stuck():
+            raise
+        reason = error.strerror or type(error).__name__
+        sys.exit(tell(OutputLost(f"the output could not be written: {reason}; make room, or write it elsewhere")))
+
+
+def _output_is_stuck() -> bool:
+    """Tell whether standard output takes nothing more, not even an empty line, and drop what waits for it."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        # At its end the interpreter flushes once more, which would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 from gateway.config import Config
-from gateway.errors import InboxUnsupported
+from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.inbox.sqlite_connection import open_reader
 from gateway.inbox.sqlite_place import require_local
 
@@ -44,6 +44,8 @@ def _inbox_fault(config: Config) -> str | None:
         require_local(path)
         if path.exists() and path.stat().st_size:
             open_reader(path).close()
+    except InboxOutdated:
+        return None
     except InboxUnsupported as error:
         return str(error)
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from gateway.errors import InboxUnsupported
+from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_place import create_private, require_local
 from gateway.inbox.sqlite_schema import SCHEMA, identify, migrate
@@ -73,7 +73,7 @@ def open_reader(path: Path) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if identify(connection, path) != SCHEMA:
-            raise InboxUnsupported(f"{path} has an older schema; start `gateway serve` once, which upgrades it")
+            raise InboxOutdated(f"{path} has an older schema; start `gateway serve` once, which upgrades it")
         _set(connection, _SETTINGS)
         undo.pop_all()
     return connection

@@ -13,6 +13,8 @@ import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
 
 from tests.cli.conftest import Result
 
@@ -20,12 +22,18 @@ COMMAND = (sys.executable, "-m", "gateway")
 SECONDS = 20.0
 
 
-async def run(*arguments: str) -> Result:
-    """Run a command to its end."""
-    child = await _start(*arguments)
+async def run(*arguments: str, out: Path | None = None) -> Result:
+    """Run a command to its end, its standard output going to the file `out` where one is given."""
+    if out is None:
+        return await _ended(await _start(*arguments))
+    with out.open("wb") as target:
+        return await _ended(await _start(*arguments, stdout=target))
+
+
+async def _ended(child: asyncio.subprocess.Process) -> Result:
     async with asyncio.timeout(SECONDS):
         out, err = await child.communicate()
-    return Result(child.returncode or 0, out.decode(), err.decode())
+    return Result(child.returncode or 0, (out or b"").decode(), err.decode())
 
 
 async def interrupted(*arguments: str, when: asyncio.Event) -> Result:
@@ -34,8 +42,7 @@ async def interrupted(*arguments: str, when: asyncio.Event) -> Result:
     async with asyncio.timeout(SECONDS):
         await when.wait()
         child.send_signal(signal.SIGINT)
-        out, err = await child.communicate()
-    return Result(child.returncode or 0, out.decode(), err.decode())
+        return await _ended(child)
 
 
 @contextlib.asynccontextmanager
@@ -73,11 +80,11 @@ def on_a_terminal(*arguments: str, columns: int) -> list[str]:
     return text.decode().replace("\x1b[0m", "").replace("\x1b[1m", "").splitlines()
 
 
-async def _start(*arguments: str) -> asyncio.subprocess.Process:
+async def _start(*arguments: str, stdout: int | IO[bytes] = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=_listen_to_interrupts,
     )

@@ -3,8 +3,10 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
+from gateway.inbox import sqlite_schema
 from tests.cli.conftest import Cli
 from tests.world import TOML
 
@@ -137,6 +139,21 @@ def test_inbox_that_could_not_be_used(cli: Cli, folder: Path, spoil: Callable[[P
     assert told in result.err
     assert result.err.count("\n") == 1
     assert len(json.loads(cli("check", "--json").out)["faults"]) == 1
+
+
+def test_inbox_of_an_older_gateway(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inbox that `gateway serve` would upgrade is no fault, and is left as it is; other commands say what to do."""
+    write(GITHUB)
+    path = folder / "inbox.db"
+    connection = apsw.Connection(str(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite_schema, "SCHEMA", sqlite_schema.SCHEMA - 1)
+        sqlite_schema.migrate(connection, 0)
+    connection.close()
+    before = path.read_bytes()
+    assert cli("check").code == 0
+    assert path.read_bytes() == before
+    assert "start `gateway serve` once, which upgrades it" in cli("deliveries").err
 
 
 def test_address_of_another_machine(cli: Cli, folder: Path) -> None:

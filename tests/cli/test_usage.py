@@ -1,6 +1,11 @@
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from tests.cli import child
 from tests.cli.conftest import Cli
+from tests.world import TOML
 
 COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "replay", "try", "selftest"]
 
@@ -48,3 +53,16 @@ def test_help(cli: Cli, command: list[str]) -> None:
     assert (result.code, result.err) == (0, "")
     assert "Usage" in result.out
     assert max(map(len, result.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["sources"], ["sources", "--json"], ["--help"]], ids=" ".join)
+def test_output_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, command: list[str], unbuffered: str) -> None:
+    """A full disk behind standard output is one sentence and exit code 1."""
+    Path("gateway.toml").write_text(TOML.format(url="http://127.0.0.1:9"))
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    result = asyncio.run(child.run(*command, out=Path("/dev/full")))
+    assert result.code == 1
+    assert result.err == (
+        "the output could not be written: No space left on device; make room, or write it elsewhere\n"
+    )

@@ -17,6 +17,8 @@ SAFE_INTEGER = 2**53
 MAX_FORM_FIELDS = 1_000
 
 _MANY_DIGITS = re.compile(rb"\d{16}")
+# orjson wants a buffer of about twelve times the content, and calls the lack of it an error of the content.
+_ORJSON_NO_MEMORY = "Not enough memory"
 _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
@@ -24,7 +26,7 @@ def loads(content: bytes) -> Any:
     """Parse strict JSON in UTF-8, integers exactly as written.
 
     orjson turns integers beyond 64 bits into floats, so content with a long run of digits goes to the slower parser.
-    Raises InvalidPayload.
+    Raises InvalidPayload, and MemoryError where there is too little for the value: that is no fault of the content.
     """
     try:
         value = orjson.loads(content)
@@ -32,6 +34,8 @@ def loads(content: bytes) -> Any:
             return value
         return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
+        if str(error).startswith(_ORJSON_NO_MEMORY):
+            raise MemoryError from error
         raise InvalidPayload("the body is not valid JSON in UTF-8") from error
 
 

@@ -35,6 +35,9 @@ from gateway.verify import verify
 HARD_STOP_SECONDS = 2.5
 RETRY_AFTER_SECONDS = 5
 LARGE_BODY_BYTES = 262_144
+NO_MEMORY = (
+    "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
+)
 
 
 class Receiver:
@@ -81,6 +84,8 @@ class Receiver:
             response = self._unavailable(exchange, error)
         except ConnectionError:
             raise
+        except MemoryError:
+            response = self._unavailable(exchange, InboxUnavailable(NO_MEMORY))
         except Exception as error:  # noqa: BLE001 - our own fault is 503 to the provider, so that it comes back
             self._log.crashed(where="receive", error=error)
             response = self._unavailable(exchange, InboxUnavailable("a fault of the gateway's own"))

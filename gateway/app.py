@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway import admin, build
+from gateway import admin, build, threads
 from gateway.admin import address, api
 from gateway.admin.replay import Replays
 from gateway.batch import Limits
@@ -38,6 +38,7 @@ HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
 LAST_LINES_SECONDS = 0.5
+THREADS = 6
 
 
 class Gateway:
@@ -214,6 +215,7 @@ async def run(load: Callable[[], Config], accompany: Accompany) -> int:
     A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good, or a fault in a background
     task, ends it with code 1, so that a supervisor starts it anew on a store that is opened afresh.
     """
+    asyncio.get_running_loop().set_default_executor(threads.pool(THREADS, "worker"))
     gateway = Gateway(load())
     await gateway.start()
     stop = asyncio.Event()

@@ -17,6 +17,7 @@
         SecretMissing                503  verification is impossible; the provider should come back
       InvalidPayload                 what Delivery.json(), form() and text() raise
       TransformError                 the entry becomes a dead letter with this sentence
+        TransformStarved             tried again for a while, as anyone may have taken the memory
       InboxError
         InboxUnavailable             503 with Retry-After; nothing was stored
         InboxLocked                  another process serves this file; exit 2
@@ -187,6 +188,12 @@ class TransformError(GatewayError):
     """A transform failed or returned something that is not an event; the message is the dead letter's reason."""
 
     label = "transform_failed"
+
+
+class TransformStarved(TransformError):
+    """A transform found no memory, which may be its own fault or that of anything else in the process."""
+
+    label = "transform_starved"
 
 
 class OutputLost(GatewayError):

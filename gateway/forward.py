@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
 from gateway.clock import Clock
-from gateway.errors import InboxError, TransformError
+from gateway.errors import InboxError, TransformError, TransformStarved
 from gateway.inbox.contract import Inbox
 from gateway.model import Lease, Settlement, Skip, State
 from gateway.sender import Sender
@@ -21,8 +21,13 @@ SLOTS = 4
 # Slots that troubled sources may hold together, so that the others always have some.
 SLOTS_APART = 2
 IDLE_SECONDS = 0.5
+MOST_LEASED = 1_024
 UNKNOWN_SOURCE_DELAY_MS = 60_000
 PUT_OFF_MS = 2_000
+# What finds no memory is tried again for a while, since another may have taken it, and then it is its own fault.
+STARVED_MS = 600_000
+STARVED_DELAY_MS = 2_000
+MOST_STARVED = 10_000
 
 
 @dataclass(slots=True)
@@ -46,7 +51,9 @@ class Forwarder:
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._most = MOST_LEASED
         self._apart: set[str] = set()
+        self._starved: dict[int, int] = {}  # since when, by key; the oldest are forgotten
         self._slots = asyncio.Semaphore(SLOTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,10 +103,15 @@ class Forwarder:
         self._arrived.clear()
         try:
             if self._sender.lane.state == "healthy":
-                return await self._lease_some(self._sender.limits.events, self._busy_apart())
+                return await self._lease_some(min(self._sender.limits.events, self._most), self._busy_apart())
             return await self._lease_some(1, self._sender.troubled()) or await self._lease_some(1, frozenset())
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
+            return []
+        except MemoryError:
+            self._most = max(1, self._most // 2)  # what was leased comes back when the lease expires
+            reason = f"no memory for the bodies of {self._most * 2} entries; from now on leases take half as many"
+            self._log.forwarding_interrupted(reason=reason)
             return []
 
     async def _lease_some(self, limit: int, exclude: frozenset[str]) -> list[Lease]:
@@ -192,6 +204,9 @@ class Forwarder:
             match result:
                 case Skip(reason=reason):
                     settled.append((lease, Settlement(State.SKIPPED, reason=reason)))
+                case TransformStarved() if self._may_be_fed(lease):
+                    due_at = self._clock.now() + STARVED_DELAY_MS
+                    settled.append(unsent(lease, due_at=due_at, reason=str(result)))
                 case TransformError():
                     settled.append((lease, self._dead(lease, str(result))))
                 case Postponed(source=source):
@@ -205,6 +220,14 @@ class Forwarder:
                     members.append(Member(lease, result.events))
                     self._note_big_integers(lease, result.big_integers)
         return members, settled
+
+    def _may_be_fed(self, lease: Lease) -> bool:
+        """Tell whether an entry whose transform found no memory is worth another try."""
+        now = self._clock.now()
+        since = self._starved.setdefault(lease.entry.key, now)
+        if len(self._starved) > MOST_STARVED:
+            del self._starved[next(iter(self._starved))]
+        return now - since < STARVED_MS
 
     def _dead(self, lease: Lease, reason: str) -> Settlement:
         self._log.dead_letter(delivery=lease.entry.delivery, reason=reason)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.blame import raised, sentence
-from gateway.errors import TransformError
+from gateway.errors import TransformError, TransformStarved
 from gateway.find import load
 from gateway.model import Delivery, Entry, Skip
 from gateway.stamp import MAX_EVENTS, Mapper, Stamped, Transform, stamp
+from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
 
@@ -32,6 +33,7 @@ Item = tuple[Entry, Mapper]
 Mapping = tuple[str, int]
 
 MAX_ASYNC = 50
+MAX_THREADS = 4
 
 
 class Runner:
@@ -42,6 +44,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_ASYNC)
+        self._crew = Crew(MAX_THREADS, "transform")
         self._batches: set[asyncio.Future[tuple[list[Mapped], list[Mapped]]]] = set()
 
     async def run(self, items: Sequence[Item]) -> list[Mapped]:
@@ -54,7 +57,7 @@ class Runner:
         kinds = [is_async(mapper.function) for _, mapper in items]
         threaded = [item for item, on_loop in zip(items, kinds, strict=True) if not on_loop]
         awaited = [item for item, on_loop in zip(items, kinds, strict=True) if on_loop]
-        batch = asyncio.gather(_run_threaded(threaded, hung), self._run_awaited(awaited, hung))
+        batch = asyncio.gather(_run_threaded(threaded, hung, self._crew), self._run_awaited(awaited, hung))
         self._batches.add(batch)
         try:
             results = [iter(part) for part in await batch]
@@ -68,6 +71,7 @@ class Runner:
         for batch in batches:
             batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)
+        self._crew.dismiss()
 
     async def _run_awaited(self, items: Sequence[Item], hung: set[Mapping]) -> list[Mapped]:
         return list(await asyncio.gather(*(self._run_on_loop(entry, mapper, hung) for entry, mapper in items)))
@@ -91,7 +95,7 @@ class Runner:
 
 
 class _Worker:
-    """A daemon thread that works through items, until it is through or an item takes too long.
+    """Works through items on one thread, until it is through or an item takes too long.
 
     A thread cannot be stopped from outside. One that hangs is abandoned: it ends after its item, if that ever ends,
     and what it made is dropped.
@@ -101,15 +105,15 @@ class _Worker:
         self._items = items
         self._hung = hung
         self._results: list[Mapped] = []
-        self._since = time.monotonic()
+        self._since: float | None = None  # until a thread is free
         self._abandoned = False
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._through = asyncio.Event()
 
-    async def results(self) -> list[Mapped]:
+    async def results(self, crew: Crew) -> list[Mapped]:
         """Return the results up to the end, or up to the first item that is overdue."""
-        threading.Thread(target=self._work, name="transform", daemon=True).start()
+        crew.put(self._work)
         try:
             while (left := self._seconds_left()) > 0:
                 with suppress(TimeoutError):
@@ -126,31 +130,39 @@ class _Worker:
             if len(self._results) == len(self._items):
                 return 0
             _, mapper = self._items[len(self._results)]
-            left = self._since + mapper.timeout_seconds - time.monotonic()
+            since = time.monotonic() if self._since is None else self._since
+            left = since + mapper.timeout_seconds - time.monotonic()
             self._abandoned = left <= 0
             return left
 
-    def _work(self) -> None:
+    def _work(self) -> bool:
+        """Tell whether the thread is still wanted."""
+        with self._lock:
+            if self._abandoned:
+                return True
+            self._since = time.monotonic()
         for entry, mapper in self._items:
             result = Postponed(mapper.source) if _mapping(mapper) in self._hung else _run(entry, mapper)
             with self._lock:
                 if self._abandoned:
-                    return
+                    return False
                 self._results.append(result)
                 self._since = time.monotonic()
         with suppress(RuntimeError):  # the loop may be closed by now, and then nobody waits
             self._loop.call_soon_threadsafe(self._through.set)
+        return True
 
 
-async def _run_threaded(items: Sequence[Item], hung: set[Mapping]) -> list[Mapped]:
+async def _run_threaded(items: Sequence[Item], hung: set[Mapping], crew: Crew) -> list[Mapped]:
     """Run sync transforms one after the other in one thread; after one that hangs, go on in another thread."""
     results: list[Mapped] = []
     while len(results) < len(items):
-        results += await _Worker(items[len(results) :], frozenset(hung)).results()
+        results += await _Worker(items[len(results) :], frozenset(hung)).results(crew)
         if len(results) < len(items):
             _, mapper = items[len(results)]
             hung.add(_mapping(mapper))
             results.append(_overdue(mapper))
+            crew.replace()
     return results
 
 
@@ -184,6 +196,8 @@ def _mapping(mapper: Mapper) -> Mapping:
 
 def _failure(mapper: Mapper, error: BaseException) -> TransformError:
     """Return the sentence alone: the exception's frames would keep the whole payload alive."""
+    if isinstance(error, MemoryError):
+        return TransformStarved(f"{mapper.reference} raised MemoryError; raise the process's limit of memory")
     if isinstance(error, TransformError):
         return TransformError(sentence(str(error)))
     return TransformError(raised(mapper.reference, error, mapper.package))

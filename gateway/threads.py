@@ -1,0 +1,53 @@
+"""Threads that are started before they are needed.
+
+Where memory is short, starting a thread may fail, and in CPython it may also block whoever starts it for ever, which
+must not be the loop: https://github.com/python/cpython/issues/140746
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+
+Work = Callable[[], bool]
+"""What a thread of a crew does; False tells that it was given up meanwhile and another took the thread's place."""
+
+
+def pool(size: int, name: str) -> ThreadPoolExecutor:
+    """Return an executor whose threads all run."""
+    made = ThreadPoolExecutor(size, thread_name_prefix=name)
+    met = threading.Barrier(size + 1)
+    for _ in range(size):
+        made.submit(met.wait)
+    met.wait()
+    return made
+
+
+class Crew:
+    """Daemon threads that take work in turn. One that hangs cannot be stopped: `replace` it, and its end is its own."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        for _ in range(size):
+            self.replace()
+
+    def put(self, work: Work) -> None:
+        """Let the next free thread do it."""
+        self._work.put(work)
+
+    def replace(self) -> None:
+        """Start a thread in place of one whose work was given up."""
+        threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+
+    def dismiss(self) -> None:
+        """End each thread after what it does now."""
+        for _ in range(self._size):
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) and work():
+            pass

@@ -7,9 +7,13 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
+from tests.signed import dumps, signed_headers
 from tests.world import ENVIRON
 
 START_SECONDS = 20.0
@@ -84,3 +88,12 @@ class Process:
             if text.startswith("{"):
                 self.lines.append(json.loads(text))
             self._changed.set()
+
+
+async def post(session: aiohttp.ClientSession, port: int, name: str) -> int:
+    """Post a genuine delivery to the source acme; return the status."""
+    body = dumps({"id": name, "type": "made"})
+    headers = signed_headers("hmac", body, at=time.time_ns() // 1_000_000)
+    url = f"http://127.0.0.1:{port}/webhooks/acme"
+    async with session.post(url, data=body, headers=dict(headers)) as response:
+        return response.status

@@ -3,9 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,14 +12,7 @@ from gateway.batch import Limits
 from gateway.dev.faults import Answer, Fault, Refuse, Reset, Truncate, WrongIds
 from gateway.lane import CAP_SECONDS
 from gateway.model import Settlement, State
-from tests.bench import KEY, Bench, name_of, running_bench
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """Give a bench that forwards."""
-    async with running_bench(tmp_path) as made:
-        yield made
+from tests.bench import KEY, Bench, name_of
 
 
 async def test_a_backlog_goes_in_batches(bench: Bench) -> None:

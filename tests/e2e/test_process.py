@@ -23,15 +23,6 @@ RATE = int(os.environ.get("GATEWAY_TEST_RATE", "50"))
 
 
 @pytest.fixture
-async def event_api() -> AsyncIterator[LocalEventApi]:
-    """Give a local event API that knows one key."""
-    api = LocalEventApi(keys={EVENT_KEY})
-    await api.start()
-    yield api
-    await api.stop()
-
-
-@pytest.fixture
 async def gateway(tmp_path: Path, event_api: LocalEventApi) -> AsyncIterator[Process]:
     """Give a gateway process that the test starts."""
     config = tmp_path / "gateway.toml"

@@ -4,8 +4,6 @@ import asyncio
 import os
 import resource
 import sys
-import time
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,22 +11,12 @@ import aiohttp
 import pytest
 
 from gateway.dev.event_api import LocalEventApi
-from tests.process import Process
-from tests.signed import dumps, signed_headers
-from tests.world import ENVIRON, EVENT_KEY, TOML
+from tests.process import Process, post
+from tests.world import ENVIRON, TOML
 
 WEBHOOKS = 500  # several times what a pipe holds of their log lines
 DESCRIPTORS = 64
 CONNECTIONS = 150
-
-
-@pytest.fixture
-async def event_api() -> AsyncIterator[LocalEventApi]:
-    """Give an event API that runs."""
-    made = LocalEventApi(keys={EVENT_KEY})
-    await made.start()
-    yield made
-    await made.stop()
 
 
 def write_config(folder: Path, event_api: LocalEventApi) -> Path:
@@ -36,15 +24,6 @@ def write_config(folder: Path, event_api: LocalEventApi) -> Path:
     path = folder / "gateway.toml"
     path.write_text(TOML.format(url=event_api.url))
     return path
-
-
-async def post(session: aiohttp.ClientSession, port: int, name: str) -> int:
-    """Post a genuine delivery; return the status."""
-    body = dumps({"id": name, "type": "made"})
-    headers = signed_headers("hmac", body, at=time.time_ns() // 1_000_000)
-    url = f"http://127.0.0.1:{port}/webhooks/acme"
-    async with session.post(url, data=body, headers=dict(headers)) as response:
-        return response.status
 
 
 async def re_send(session: aiohttp.ClientSession, port: int, name: str) -> int:

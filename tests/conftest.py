@@ -1,12 +1,13 @@
-"""What the tests of the fault matrix stand on."""
+"""What tests of the whole gateway, or of all but its edge, stand on."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.dev.event_api import LocalEventApi
 from tests.bench import Bench, running_bench
-from tests.world import World, running_world
+from tests.world import EVENT_KEY, World, running_world
 
 
 @pytest.fixture
@@ -29,3 +30,12 @@ async def idle_world(tmp_path: Path) -> AsyncIterator[World]:
     """Give a world whose gateway the test starts itself."""
     async with running_world(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def event_api() -> AsyncIterator[LocalEventApi]:
+    """Give an event API that runs."""
+    made = LocalEventApi(keys={EVENT_KEY})
+    await made.start()
+    yield made
+    await made.stop()

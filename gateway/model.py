@@ -171,8 +171,8 @@ class Frozen:
 class Entry:
     """One delivery in the inbox with its state. Times are unix milliseconds.
 
-    `generation` counts reruns. `rejections` counts the tries in which the event API refused this entry alone, the
-    first of them at `rejected_at`.
+    `generation` counts reruns. `rejected_at` is when the event API last refused this entry alone; `rejections` counts
+    such refusals, of those after the first only the ones before which another entry was accepted.
     """
 
     key: int

@@ -15,7 +15,7 @@
 How the event API answers was observed, not promised: its 200 comes as text/plain and may come from a wrong path too,
 every failure inside a batch is a 400 after the events before it were accepted, and an internal failure is a 400 as
 well. So a 200 counts only with its ids, and one event is given up only when it fails alone, several times, over
-minutes, while others succeed.
+minutes, and others succeeded between one time and the next.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.errors import EventApiError, EventApiUnreachable
+from gateway.model import Entry
 
 MIN_RETRY_AFTER = 1.0
 MAX_RETRY_AFTER = 3_600.0
 
 REJECTION_DELAYS_MS = (5_000, 30_000, 120_000, 300_000, 600_000, 1_800_000)
-"""How long an event that was refused alone waits before its next try."""
+"""How long an event that was refused alone waits before its next try, longer each time."""
 
 _CONFIGURATION = {
     HTTPStatus.UNAUTHORIZED: "the event key is not known to the event API; check event_api.key",
@@ -137,21 +138,28 @@ def _judge_configuration(answer: Answer) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What becomes of an event refused alone: tried again at `due_at` (unix ms), or given up."""
+    """What becomes of an event refused alone: tried again at `due_at` (unix ms), or given up.
+
+    `rejections` counts the refusals that speak against the event.
+    """
 
     rejections: int
-    rejected_at: int
     due_at: int | None
 
 
-def refuse(rejections: int, rejected_at: int | None, now: int, last_success: int | None) -> Refusal:
-    """Count one more refusal of an event that was alone in its request.
+def refuse(entry: Entry, now: int, last_success: int | None) -> Refusal:
+    """Say what becomes of an entry that was refused alone in its request.
 
-    It is given up only when all tries are used and another event succeeded since its first refusal.
+    Its refusal speaks against it only where others succeeded since the one before: while everything is refused, as
+    often and as long as that may be, the entry waits longer and longer and its count stays.
     """
-    since = now if rejected_at is None else rejected_at
-    others_succeed = last_success is not None and last_success > since
-    if rejections >= len(REJECTION_DELAYS_MS) and others_succeed:
-        return Refusal(rejections + 1, since, None)
-    delay = REJECTION_DELAYS_MS[min(rejections, len(REJECTION_DELAYS_MS) - 1)]
-    return Refusal(rejections + 1, since, now + delay)
+    before = entry.rejected_at
+    if before is None:
+        return Refusal(1, now + REJECTION_DELAYS_MS[0])
+    others_succeed = last_success is not None and last_success > before
+    rejections = entry.rejections + others_succeed
+    if rejections > len(REJECTION_DELAYS_MS):
+        return Refusal(rejections, None)
+    waited = entry.due_at - before
+    delay = next((longer for longer in REJECTION_DELAYS_MS if longer > waited), REJECTION_DELAYS_MS[-1])
+    return Refusal(rejections, now + delay)

@@ -97,8 +97,7 @@ def _accepted(batch: Batch, sent: Sent) -> tuple[Settled, tuple[Member, ...]]:
 
 def _refused(member: Member, sent: Sent, now: int, last_success: int | None) -> Settlement:
     """Count the refusal of an entry that was alone, and give it up when that is its own fault."""
-    entry = member.lease.entry
-    refusal = refuse(entry.rejections, entry.rejected_at, now, last_success)
+    refusal = refuse(member.lease.entry, now, last_success)
     state = State.DEAD if refusal.due_at is None else State.PENDING
     return _settlement(
         state,
@@ -106,7 +105,7 @@ def _refused(member: Member, sent: Sent, now: int, last_success: int | None) -> 
         sent,
         due_at=refusal.due_at,
         rejections=refusal.rejections,
-        rejected_at=refusal.rejected_at,
+        rejected_at=now,
     )
 
 

@@ -1,13 +1,19 @@
 """What each answer of the event API means, as a table."""
 
+import bisect
+import itertools
 import random
+from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import EventApiInterrupted, EventApiUnreachable
 from gateway.event_api import parse_retry_after
 from gateway.lane import CAP_SECONDS, PROBE_SECONDS, Lane
-from gateway.outcome import REJECTION_DELAYS_MS, Answer, Effect, Rest, judge, refuse
+from gateway.model import Delivery, Entry
+from gateway.outcome import REJECTION_DELAYS_MS, Answer, Effect, Refusal, Rest, judge, refuse
 
 IDS = ("a", "b", "c")
 
@@ -73,17 +79,89 @@ def test_retry_after_grammar(text: str, seconds: float | None) -> None:
     assert parse_retry_after(text, 1_445_412_480.0) == seconds
 
 
-def test_one_event_is_given_up_only_while_others_succeed() -> None:
-    """All tries used, over minutes, and another event accepted since: only then is an event dead."""
-    now, rejections, since = 1_000_000, 0, None
-    for delay in REJECTION_DELAYS_MS:
-        refusal = refuse(rejections, since, now, last_success=None)
-        assert refusal.due_at == now + delay
-        rejections, since, now = refusal.rejections, refusal.rejected_at, now + delay
-    assert refuse(rejections, since, now, last_success=None).due_at is not None
-    assert refuse(rejections, since, now, last_success=999_999).due_at is not None
-    assert refuse(rejections, since, now, last_success=now - 1).due_at is None
-    assert now - 1_000_000 >= 5 * 60_000
+FIRST, *LATER = REJECTION_DELAYS_MS
+TRIES = len(REJECTION_DELAYS_MS)
+AT = 1_000_000
+
+REFUSALS = [
+    # name; before: how many counted, the last one (ms ago), the wait after it; a success (ms ago); now: counted, wait
+    ("the first", 0, None, 0, None, 1, FIRST),
+    ("the first while others succeed", 0, None, 0, 1, 1, FIRST),
+    ("nobody succeeded", 1, FIRST, FIRST, None, 1, LATER[0]),
+    ("others succeeded only before", 1, FIRST, FIRST, FIRST + 1, 1, LATER[0]),
+    ("others succeeded at that very time", 1, FIRST, FIRST, FIRST, 1, LATER[0]),
+    ("others succeeded since", 1, FIRST, FIRST, 1, 2, LATER[0]),
+    ("tried late", 2, 70_000, LATER[0], 1, 3, LATER[1]),
+    ("the longest wait", 3, LATER[-1], LATER[-1], 1, 4, LATER[-1]),
+    ("the last but one", TRIES - 1, FIRST, FIRST, 1, TRIES, LATER[0]),
+    ("all tries and nobody succeeds", TRIES, LATER[-1], LATER[-1], None, TRIES, LATER[-1]),
+    ("all tries and others succeeded only before", TRIES, FIRST, FIRST, FIRST + 1, TRIES, LATER[0]),
+    ("all tries while others succeed", TRIES, LATER[-1], LATER[-1], 1, TRIES + 1, None),
+]
+
+
+def refused_entry(rejections: int, rejected_at: int | None, due_at: int) -> Entry:
+    """Make an entry as refusals left it."""
+    sent = Delivery("acme", "hmac", "evt_1", "made", AT, b"{}")
+    return Entry(1, sent, due_at=due_at, rejections=rejections, rejected_at=rejected_at)
+
+
+@pytest.mark.parametrize(
+    ("rejections", "ago", "waited", "success_ago", "counted", "wait"),
+    [row[1:] for row in REFUSALS],
+    ids=[row[0] for row in REFUSALS],
+)
+def test_refusal(
+    rejections: int, ago: int | None, waited: int, success_ago: int | None, counted: int, wait: int | None
+) -> None:
+    """A refusal speaks against an entry only where others succeeded since the one before; each wait is longer."""
+    before = None if ago is None else AT - ago
+    entry = refused_entry(rejections, before, AT if before is None else before + waited)
+    refusal = refuse(entry, AT, None if success_ago is None else AT - success_ago)
+    assert refusal == Refusal(counted, None if wait is None else AT + wait)
+
+
+def life(good: Sequence[tuple[int, int]], successes: Sequence[int], until: int, *, poisoned: bool) -> tuple[str, int]:
+    """Try one entry until it ends: `good` are the times of fair weather, `successes` when others were accepted."""
+    entry, now = refused_entry(0, None, 0), 0
+    while now < until:
+        if not poisoned and any(start <= now < end for start, end in good):
+            return "forwarded", now
+        known = bisect.bisect_right(successes, now)
+        last_success = successes[known - 1] if known else None
+        refusal = refuse(entry, now, last_success)
+        if refusal.due_at is None:
+            return "dead", now
+        entry, now = refused_entry(refusal.rejections, now, refusal.due_at), refusal.due_at
+    return "pending", now
+
+
+DAY_MS = 86_400_000
+SPELL = st.integers(1, 3 * DAY_MS)
+
+
+@given(first=SPELL, fair=st.integers(1, 2 * LATER[-1]), second=SPELL, data=st.data())
+def test_two_spells_of_refusing_everything(first: int, fair: int, second: int, data: st.DataObject) -> None:
+    """However long the event API refuses everything, twice, with others accepted in between, a good event arrives."""
+    between = sorted(data.draw(st.lists(st.integers(first, first + fair - 1), max_size=50)))
+    end = first + fair + second
+    weather = [(first, first + fair), (end, end + DAY_MS)]
+    assert life(weather, [*between, end], end + DAY_MS, poisoned=False)[0] == "forwarded"
+
+
+@given(gaps=st.lists(st.integers(1_000, 60_000), min_size=1, max_size=50))
+def test_a_poisoned_event_among_others_dies(gaps: list[int]) -> None:
+    """While others are accepted every minute or sooner, a poisoned event dies after its tries: minutes, not hours."""
+    once = list(itertools.accumulate(gaps))
+    successes = [start + at for start in range(0, 2 * 3_600_000, once[-1]) for at in once]
+    ended, at = life([], successes, 2 * 3_600_000, poisoned=True)
+    assert ended == "dead"
+    assert 5 * 60_000 <= at <= sum(REJECTION_DELAYS_MS) + 2 * REJECTION_DELAYS_MS[-1]
+
+
+def test_a_poisoned_event_alone_waits() -> None:
+    """With no other event to tell its fault from the event API's, a poisoned event is tried again for ever."""
+    assert life([], [], 30 * DAY_MS, poisoned=True)[0] == "pending"
 
 
 def test_back_off_is_jittered_and_capped() -> None:

@@ -107,8 +107,13 @@ DROP INDEX entries_due;
 CREATE INDEX entries_due ON entries (source, due_at) WHERE state = 'pending' AND batch IS NULL;
 """
 
+# Rejections counted while the event API refused everything too; of those nobody can tell which speak against an entry.
+_REJECTIONS_ANEW = """
+UPDATE entries SET rejections = 0, rejected_at = NULL WHERE rejections > 0 AND settled_at IS NULL;
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE)
+_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW)
 SCHEMA = len(_STEPS)
 
 

@@ -97,3 +97,15 @@ async def test_an_old_file_is_upgraded_in_place(tmp_path: Path, monkeypatch: pyt
         assert [lease.entry.delivery.id for lease in await inbox.lease(2, LEASE, NOW)] == ["evt_2", "evt_3"]
         await inbox.close()
         assert schema_of(place) == schema_of(tmp_path)
+
+
+async def test_refusals_of_an_older_rule_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refusals that were counted when all was refused too are not held against what waits after the upgrade."""
+    make_old(tmp_path / "old", monkeypatch, 2)
+    connection = apsw.Connection(str(tmp_path / "old" / "inbox.db"))
+    connection.execute("UPDATE entries SET rejections = 6, rejected_at = ?", (NOW,))
+    connection.close()
+    inbox = open_at(tmp_path / "old")
+    entries = [lease.entry for lease in await inbox.lease(9, LEASE, NOW)]
+    assert [(entry.rejections, entry.rejected_at) for entry in entries] == [(0, None)] * 3
+    await inbox.close()

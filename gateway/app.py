@@ -16,7 +16,7 @@ from gateway import admin, build, threads
 from gateway.admin import address, api
 from gateway.admin.replay import Replays
 from gateway.batch import Limits
-from gateway.clock import Clock, SystemClock
+from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import Config
 from gateway.errors import ConfigError, InboxError, TransformError
 from gateway.event_api import EventApi
@@ -89,7 +89,7 @@ class Gateway:
         built = build.sources(config)
         self.inbox = self._given_inbox or await _open_inbox(config)
         self._stack.push_async_callback(self.inbox.close)
-        for alarm in self.inbox.alarms:
+        for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
@@ -197,7 +197,7 @@ class Gateway:
             self._watch_space()
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS
-            ids_before = now - self.config.inbox.dedupe_window_days * DAY_MS
+            ids_before = now - _remembered_ms(self.config)
             try:
                 while await self.inbox.prune(bodies_before, ids_before):
                     pass
@@ -273,8 +273,13 @@ def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.
 
 
 async def _open_inbox(config: Config) -> Inbox:
-    window = config.inbox.dedupe_window_days * DAY_MS
+    window = _remembered_ms(config)
     return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
+
+
+def _remembered_ms(config: Config) -> int:
+    """Return how long re-sends are absorbed: a day more than promised, as the host's clock may be set by a day."""
+    return (config.inbox.dedupe_window_days + 1) * DAY_MS
 
 
 def _event_api(config: Config) -> EventApi:

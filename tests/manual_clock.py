@@ -41,6 +41,12 @@ class ManualClock:
             if not timer.done():
                 timer.set_result(None)
 
+    def go_on_from(self, reached: int) -> None:
+        """Let `now` go on from `reached` where it has not come that far; the wall clock stays."""
+        ahead = max(0, reached - self._now)
+        self._now += ahead
+        self._wall_is_ahead -= ahead
+
     def jump(self, milliseconds: int) -> None:
         """Set the wall clock forward, or back; no time passes and nobody is woken."""
         self._wall_is_ahead += milliseconds

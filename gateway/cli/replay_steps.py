@@ -16,7 +16,7 @@ from gateway.admin import address
 from gateway.admin.query import to_document
 from gateway.cli.options import complain
 from gateway.cli.store import DAY_MS, inbox_file
-from gateway.clock import Clock
+from gateway.clock import Clock, go_on
 from gateway.config import Config
 from gateway.errors import GatewayError, InboxLocked
 from gateway.history import Query, Replayed
@@ -59,7 +59,7 @@ async def open_steps(config: Config, mode: ReplayMode, clock: Clock) -> AsyncIte
     if inbox is None:
         yield _OfGateway(url, mode)
         return
-    for alarm in inbox.alarms:
+    for alarm in (*inbox.alarms, *go_on(clock, inbox.reached)):
         complain(alarm, "red")
     try:
         yield _OfThisCommand(inbox, mode, clock)

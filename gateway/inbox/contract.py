@@ -28,6 +28,15 @@ class Inbox(Protocol):
         ...
 
     @property
+    def reached(self) -> int:
+        """The latest `now` that a change was told before the store was opened, to a second; 0 for a new store.
+
+        Whoever uses the store goes on from there: a `now` before it would leave due entries waiting and let ids and
+        bodies go out of turn.
+        """
+        ...
+
+    @property
     def space(self) -> Space | None:
         """The space of the store's disk, at most a second old; None where the store has no disk of its own."""
         ...
@@ -83,7 +92,7 @@ class Inbox(Protocol):
         ...
 
     async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
-        """Delete settled entries received before `bodies_before`, and dedupe ids first seen before `ids_before`.
+        """Delete entries settled before `bodies_before`, and dedupe ids first seen before `ids_before`.
 
         Works in one small step of at most `limit` rows of each kind and returns how many rows went. An id outlives
         its entry until its own time comes; pending and leased entries are never deleted.

@@ -15,7 +15,7 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.history import Counts, History, Query, Replayed
-from gateway.inbox import sqlite_leases, sqlite_search, sqlite_writes
+from gateway.inbox import sqlite_leases, sqlite_search, sqlite_timeline, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
@@ -99,6 +99,11 @@ class SqliteInbox:
         return self._serving.opened.alarms if self._serving else ()
 
     @property
+    def reached(self) -> int:
+        """The latest time (unix ms) that the file was told before it was opened, 0 for a new one."""
+        return self._serving.opened.reached if self._serving else 0
+
+    @property
     def space(self) -> Space:
         """The space of the disk; while serving, as it was a second ago."""
         return self._serving.gauge.space if self._serving else measure(self._path.parent)
@@ -116,14 +121,14 @@ class SqliteInbox:
     async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
         window_ms, size = self._dedupe_window_ms, sum(map(size_of, deliveries))
-        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, window_ms), intake=size)
+        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, window_ms), now, intake=size)
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
     ) -> list[Lease]:
         """Lease due entries, oldest first, or one frozen batch."""
         token, until = secrets.token_hex(16), now + duration_ms
-        keys = await self._write(lambda db: sqlite_leases.lease(db, limit, until, now, token, exclude=exclude))
+        keys = await self._write(lambda db: sqlite_leases.lease(db, limit, until, now, token, exclude=exclude), now)
         if not keys or not self._serving:
             return []
         entries = await self._serving.bodies.run(lambda db: sqlite_search.entries(db, keys))
@@ -131,7 +136,7 @@ class SqliteInbox:
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        return await self._write(lambda db: sqlite_leases.settle(db, settlements, now))
+        return await self._write(lambda db: sqlite_leases.settle(db, settlements, now), now)
 
     async def search(self, query: Query) -> list[History]:
         """Find entries, newest first, without their bodies."""
@@ -152,7 +157,7 @@ class SqliteInbox:
     async def replay(self, query: Query, mode: ReplayMode, now: int) -> Replayed:
         """Make one step's settled entries pending again; the reader looks for them, so that no commit waits."""
         keys = await self._reader.run(lambda db: sqlite_search.replayable(db, query))
-        replayed = await self._write(lambda db: sqlite_writes.replay(db, keys, query, mode, now))
+        replayed = await self._write(lambda db: sqlite_writes.replay(db, keys, query, mode, now), now)
         return Replayed(replayed, keys[-1] if keys else query.after)
 
     async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
@@ -170,12 +175,12 @@ class SqliteInbox:
             self._serving.bodies.stop_accepting()
         await asyncio.to_thread(self._release)
 
-    async def _write(self, operation: Callable[[apsw.Connection], T], *, intake: int | None = None) -> T:
+    async def _write(self, operation: Callable[[apsw.Connection], T], now: int = 0, *, intake: int | None = None) -> T:
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
         if self.failure:
             raise InboxUnavailable(str(self.failure))
-        return await self._serving.writer.run(operation, intake=intake)
+        return await self._serving.writer.run(lambda db: sqlite_timeline.timed(db, operation, now), intake=intake)
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""

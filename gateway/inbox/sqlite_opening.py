@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from gateway.errors import InboxUnsupported
-from gateway.inbox import sqlite_leases
+from gateway.inbox import sqlite_leases, sqlite_timeline
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite_connection import last_key, open_writer
 from gateway.inbox.sqlite_damage import find_damage, keep_aside
@@ -22,6 +22,7 @@ class Opened:
 
     lock: ServingLock
     connection: apsw.Connection
+    reached: int
     kept_aside: Path | None
     alarms: tuple[str, ...]
 
@@ -36,13 +37,12 @@ def open_serving(path: Path) -> Opened:
         undo.callback(lock.release)
         connection, kept_aside, damage = _open_sound(path, lock)
         undo.callback(connection.close)
-        reached = last_key(connection)
-        alarm = (
-            _told_aside(path, kept_aside, damage) if kept_aside else _told_lost(path, lock.earlier.last_key, reached)
-        )
-        lock.mark(reached)
+        last = last_key(connection)
+        alarm = _told_aside(path, kept_aside, damage) if kept_aside else _told_lost(path, lock.earlier.last_key, last)
+        lock.mark(last)
+        reached = sqlite_timeline.reached(connection)
         undo.pop_all()
-    return Opened(lock, connection, kept_aside, (alarm,) if alarm else ())
+    return Opened(lock, connection, reached, kept_aside, (alarm,) if alarm else ())
 
 
 def _open_sound(path: Path, lock: ServingLock) -> tuple[apsw.Connection, Path | None, str]:

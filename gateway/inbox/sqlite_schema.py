@@ -112,8 +112,16 @@ _REJECTIONS_ANEW = """
 UPDATE entries SET rejections = 0, rejected_at = NULL WHERE rejections > 0 AND settled_at IS NULL;
 """
 
+# One row: the latest `now` that a change was told. Retention goes by that time too; `received_at` is the wall clock's.
+_TIMELINE = """
+CREATE TABLE timeline (id INTEGER PRIMARY KEY CHECK (id = 1), reached INTEGER NOT NULL) STRICT;
+INSERT INTO timeline (id, reached) SELECT 1, coalesce(max(first_seen), 0) FROM dedupe;
+DROP INDEX entries_settled;
+CREATE INDEX entries_settled ON entries (body_kept, settled_at) WHERE settled_at IS NOT NULL;
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW)
+_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE)
 SCHEMA = len(_STEPS)
 
 

@@ -36,7 +36,7 @@ _RESTART = (
 _OLD_BODIES = (
     "SELECT entries.key, length(body) + coalesce(length(content), 0) FROM entries "
     "LEFT JOIN bodies ON bodies.key = entries.key "
-    "WHERE settled_at IS NOT NULL AND body_kept = 1 AND received_at < ? ORDER BY received_at LIMIT ?"
+    "WHERE settled_at < ? AND body_kept = 1 ORDER BY settled_at LIMIT ?"
 )
 _FORGET_BODY = (
     "UPDATE entries SET body_kept = 0 WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')",
@@ -49,8 +49,8 @@ _FORGET_IDS = (
     "(SELECT source, delivery_id FROM dedupe WHERE first_seen < ? ORDER BY first_seen LIMIT ?)"
 )
 _FORGET_ENTRIES = (
-    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE settled_at IS NOT NULL AND body_kept = 0 "
-    "AND received_at < ? ORDER BY received_at LIMIT ?)"
+    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE settled_at < ? AND body_kept = 0 "
+    "ORDER BY settled_at LIMIT ?)"
 )
 
 

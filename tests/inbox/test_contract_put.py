@@ -103,6 +103,22 @@ async def test_the_window_ends(inbox: Inbox) -> None:
     assert [found.entry.key for found in await inbox.search(Query(id="evt_1"))] == [new.key, key]
 
 
+async def test_how_far_its_time_has_come(open_inbox: Open) -> None:
+    """An inbox tells the latest time at which it was changed, to a second, whatever came after; a new one tells 0."""
+    inbox = await open_inbox()
+    assert inbox.reached == 0
+    await keep(inbox, "evt_1", now=NOW + DAY)
+    await keep(inbox, "evt_2", now=NOW)
+    await inbox.close()
+    again = await open_inbox()
+    assert again.reached == NOW + DAY
+    [lease] = await again.lease(1, LEASE, NOW + 2 * DAY)
+    await again.settle([(lease, answered(lease))], NOW + 3 * DAY)
+    assert await again.lease(9, LEASE, NOW - DAY) == []
+    await again.close()
+    assert (await open_inbox()).reached == NOW + 3 * DAY
+
+
 NAMES = st.text(min_size=1, max_size=40)
 BODIES = st.binary(max_size=300)
 HEADERS = st.dictionaries(NAMES, st.text(max_size=40), max_size=4)

@@ -31,8 +31,8 @@ class Known:
     """What the model knows of one entry."""
 
     name: str
-    received_at: int
     due_at: int
+    settled_at: int = 0
     state: State = State.PENDING
     lease: Lease | None = None
     batch: tuple[str, int] | None = None
@@ -110,7 +110,7 @@ class RandomLife(RuleBasedStateMachine):
                 assert (receipt.duplicate, receipt.first_seen_at) == (False, self.now)
                 assert receipt.key > max(self.model.entries, default=0)
                 self.model.ids[name] = (receipt.key, self.now)
-                self.model.entries[receipt.key] = Known(name, self.now, self.now)
+                self.model.entries[receipt.key] = Known(name, self.now)
 
     @rule(limit=st.integers(1, 4), exclude=st.sampled_from([set(), set(), {"acme"}, {"other", "nobody"}]))
     def lease(self, limit: int, exclude: set[str]) -> None:
@@ -151,7 +151,7 @@ class RandomLife(RuleBasedStateMachine):
                 assert isinstance(answer, LeaseLost)
                 continue
             assert answer is None
-            known.state, known.lease = given.state, None
+            known.state, known.lease, known.settled_at = given.state, None, self.now
             known.due_at = known.due_at if given.due_at is None else given.due_at
             known.batch = (given.frozen.batch, given.frozen.position) if given.frozen else None
 
@@ -184,8 +184,8 @@ class RandomLife(RuleBasedStateMachine):
         for key, known in list(self.model.entries.items()):
             if known.state in UNFINISHED:
                 continue
-            known.body_kept = known.body_kept and known.received_at >= bodies_before
-            if not known.body_kept and known.received_at < ids_before:
+            known.body_kept = known.body_kept and known.settled_at >= bodies_before
+            if not known.body_kept and known.settled_at < ids_before:
                 del self.model.entries[key]
 
     @invariant()

@@ -66,8 +66,8 @@ async def test_a_step_is_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.Mo
     """However many rows it may take, a step frees no more than its bytes, and at least one body."""
     monkeypatch.setattr(sqlite_writes, "PRUNE_BYTES", 250_000)
     inbox = await settled(tmp_path, 10, 100_000)
-    await inbox.put([delivery("huge", body=bytes(900_000), received_at=NOW - 1)], NOW)
-    await settle_all(inbox, State.FORWARDED)
+    await inbox.put([delivery("huge", body=bytes(900_000))], NOW - 1)
+    await settle_all(inbox, State.FORWARDED, now=NOW - 1)
     taken = []
     while gone := await inbox.prune(NOW + 1, 0):
         taken.append(gone)

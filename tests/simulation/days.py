@@ -14,7 +14,7 @@ from tests.signed import SECRETS, signed
 from tests.simulation.event_api import SimulatedEventApi, Weather
 from tests.simulation.oracle import Oracle, require
 from tests.simulation.plan import HOUR, MINUTE, Plan, Sending, draw
-from tests.simulation.process import DAY, OUTSIDE, Process
+from tests.simulation.process import DAY, OUTSIDE, REMEMBERED, Process
 from tests.simulation.virtual_loop import VirtualClock
 
 RETRY_SECONDS = (5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR)
@@ -161,8 +161,8 @@ class Days:
         while True:
             await asyncio.sleep(6 * HOUR)
             if self._process.alive:
-                before = self._clock.now() - 7 * DAY
-                pruning = asyncio.create_task(self._process.inbox.prune(before, before))
+                now = self._process.clock.now()
+                pruning = asyncio.create_task(self._process.inbox.prune(now - 7 * DAY, now - REMEMBERED))
                 await asyncio.wait([pruning])
 
     async def _drain(self) -> None:

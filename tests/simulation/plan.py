@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.event_api import Weather
 
@@ -55,12 +55,12 @@ class Plan:
 
 
 def draw(seed: int) -> Plan:
-    """Draw the plan of a seed."""
+    """Draw the plan of a seed; in each jump of the clock a process starts, and takes the wrong time."""
     rng = random.Random(f"plan {seed}")
     days = rng.choice([0.1, 0.5, 1.0, 4.0])
     horizon = days * DAY
     sendings = _sendings(rng, horizon)
-    return Plan(
+    plan = Plan(
         quiet_seconds=days * 900.0,
         sendings=sendings,
         episodes=_episodes(rng, horizon),
@@ -71,6 +71,8 @@ def draw(seed: int) -> Plan:
             for _ in range(rng.randint(0, 2))
         ),
     )
+    within_jumps = tuple(at + lasts / 2 for at, lasts, _ in plan.jumps)
+    return replace(plan, restarts=(*plan.restarts, *within_jumps))
 
 
 def _sendings(rng: random.Random, horizon: float) -> tuple[Sending, ...]:

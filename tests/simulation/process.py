@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from gateway import Event, Skip
 from gateway.batch import Limits
+from gateway.clock import go_on
 from gateway.errors import InboxUnavailable
 from gateway.forward import Forwarder, Leasing
 from gateway.inbox.contract import Inbox
@@ -22,9 +23,10 @@ from gateway.telemetry.logs import Log
 from gateway.verify import verify
 from tests.signed import source
 from tests.simulation.oracle import Oracle, require
-from tests.simulation.virtual_loop import VirtualClock, running_loop
+from tests.simulation.virtual_loop import ProcessClock, VirtualClock, running_loop
 
 DAY = 86_400_000
+REMEMBERED = 8 * DAY  # as the gateway does: a day more than the window
 OUTSIDE = "outside"
 LIMITS = Limits(request_bytes=4_096, event_bytes=4_000, events=20)
 FAILPOINT_GRACE = 0.5
@@ -66,7 +68,7 @@ class Process:
         self.killed = asyncio.Event()
         self.alive = False
         self._path = path
-        self._clock = clock
+        self._host = clock
         self._oracle = oracle
         self._rng = rng
         self._countdown = 0
@@ -77,23 +79,25 @@ class Process:
         """Open the inbox and forward."""
         self.alive, self._countdown = True, 0
         self.killed.clear()
-        self._file = SqliteInbox.open(self._path, dedupe_window_ms=7 * DAY)
+        self.clock = ProcessClock(self._host)
+        self._file = SqliteInbox.open(self._path, dedupe_window_ms=REMEMBERED)
+        go_on(self.clock, self._file.reached)
         self._watched = _Watched(self._file, self)
         self.inbox = cast("Inbox", self._watched)
         log = Log(Listener(self._oracle))
-        sender = Sender(self.inbox, self.transport, self.limits, clock=self._clock, rng=self._rng, log=log)
+        sender = Sender(self.inbox, self.transport, self.limits, clock=self.clock, rng=self._rng, log=log)
         leasing = Leasing(120_000, {"acme": self._source})
-        self.forwarder = Forwarder(self.inbox, sender, leasing, clock=self._clock, log=log)
+        self.forwarder = Forwarder(self.inbox, sender, leasing, clock=self.clock, log=log)
         self._running = asyncio.create_task(self.forwarder.run())
 
     async def receive(self, request: Request) -> Receipt:
         """Verify a request and keep it, as the HTTP edge does; raises what verification and inbox raise."""
         if not self.alive:
             raise InboxUnavailable("nobody listens")
-        received = replace(request, received_at=self._clock.wall())
-        delivery = verify(received, self._source, self._clock.wall())
+        received = replace(request, received_at=self.clock.wall())
+        delivery = verify(received, self._source, self.clock.wall())
         require(isinstance(delivery, Delivery), "a request of this simulation is no handshake")
-        [receipt] = await self.inbox.put([cast("Delivery", delivery)], self._clock.now())
+        [receipt] = await self.inbox.put([cast("Delivery", delivery)], self.clock.now())
         self.forwarder.wake()
         return receipt
 

@@ -74,7 +74,7 @@ def running_loop() -> VirtualLoop:
 
 
 class VirtualClock:
-    """The gateway's clock on a virtual loop. `jump` moves the wall clock alone.
+    """The host's clock on a virtual loop: `now` is the true time, and the wall clock is `ahead` of it.
 
     A gateway with nothing to do looks for due entries twice a second. Days of that are no use, so waits of less than
     a second last `quiet_seconds` unless the event comes; retries are late by that much and nothing else changes.
@@ -86,7 +86,7 @@ class VirtualClock:
         self._start = start
 
     def now(self) -> int:
-        """Return unix milliseconds that never jump."""
+        """Return the true time as unix milliseconds."""
         return self._start + int(asyncio.get_running_loop().time() * 1000)
 
     def wall(self) -> int:
@@ -101,3 +101,27 @@ class VirtualClock:
         except TimeoutError:
             return event.is_set()
         return True
+
+
+class ProcessClock:
+    """The clock of one process: it takes the host's wall clock as it starts, right or wrong, and goes on from there."""
+
+    def __init__(self, host: VirtualClock) -> None:
+        self._host = host
+        self._ahead = host.ahead
+
+    def now(self) -> int:
+        """Return unix milliseconds that never jump while the process lives."""
+        return self._host.now() + self._ahead
+
+    def wall(self) -> int:
+        """Return unix milliseconds as the host tells them."""
+        return self._host.wall()
+
+    def go_on_from(self, reached: int) -> None:
+        """Let `now` go on from `reached` where it has not come that far."""
+        self._ahead += max(0, reached - self.now())
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """Wait until `event` is set or `seconds` have passed; tell whether it is set."""
+        return await self._host.wait(event, seconds)

@@ -13,6 +13,7 @@
         VerificationError            401
           SignatureMissing  SignatureMalformed  SignatureMismatch
           HeaderMissing  HeaderRepeated  HeaderMalformed
+          FieldMissing  FieldRepeated  FieldMalformed  RequirementUnmet
           TimestampMalformed  TimestampStale  TimestampInFuture
         SecretMissing                503  verification is impossible; the provider should come back
       InvalidPayload                 what Delivery.json(), form() and text() raise
@@ -151,6 +152,30 @@ class HeaderMalformed(VerificationError):
     """A header that is part of the signed content is not printable ASCII or is absurdly long."""
 
     label = "header_malformed"
+
+
+class FieldMissing(VerificationError):
+    """A value of body, form or query that is part of the signed content is absent."""
+
+    label = "field_missing"
+
+
+class FieldRepeated(VerificationError):
+    """A value of form or query that decides something occurs more than once."""
+
+    label = "field_repeated"
+
+
+class FieldMalformed(VerificationError):
+    """The body, form or query cannot be read, and a part of it is signed or is the signature."""
+
+    label = "field_malformed"
+
+
+class RequirementUnmet(VerificationError):
+    """Two parts of the request that must be equal differ, such as a body and its signed hash."""
+
+    label = "requirement_unmet"
 
 
 class TimestampMalformed(VerificationError):

@@ -76,6 +76,11 @@ def compile_locator(text: str) -> Locator:
     raise ValueError(f"{text!r} is not a locator; write header:<name>, json:/<pointer> or form:<field>")
 
 
+def pointer_tokens(pointer: str) -> list[str]:
+    """Return the tokens of a JSON pointer, which is "" for the whole document or begins with a slash."""
+    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+
+
 def first(locators: Sequence[Locator], content: Content) -> Any:
     """Return the first value that is there, or None."""
     return next((value for locate in locators if (value := locate(content)) is not None), None)

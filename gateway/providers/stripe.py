@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from stripe import SignatureVerificationError, WebhookSignature
 
-from gateway.errors import BodyMalformed, SignatureMismatch
+from gateway.errors import BodyMalformed, SignatureMalformed, SignatureMismatch
 from gateway.model import Request
 from gateway.providers.contract import Provider
 from gateway.scheme import Scheme
-from gateway.signatures import Proof, locate, parse_timestamp, read_signatures, require_recent
+from gateway.signatures import Proof, parse_timestamp, reader, require_recent
 
 SCHEME = Scheme(
     header="Stripe-Signature",
@@ -24,6 +24,7 @@ SCHEME = Scheme(
     timestamp="sig:t",
     tolerance_seconds=300,
 )
+_READ = reader(SCHEME)
 
 
 def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
@@ -33,8 +34,10 @@ def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
     UnicodeDecodeError for a body that is not UTF-8) and bounds the timestamp only in the past, against a clock of its
     own. So header and body are checked here before it sees them, and the window after.
     """
-    fields, _ = read_signatures(request, SCHEME)
-    sent_at = parse_timestamp(locate(request, SCHEME.timestamp, fields), SCHEME.timestamp_unit)
+    fields, _ = _READ(request)
+    if not fields.get("t"):
+        raise SignatureMalformed("the Stripe-Signature header does not hold t exactly once")
+    sent_at = parse_timestamp(fields["t"], SCHEME.timestamp_unit)
     try:
         body = request.body.decode()
     except UnicodeDecodeError as error:
@@ -44,7 +47,7 @@ def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
     if not matched:
         raise SignatureMismatch(_mismatch(len(secrets), header))
     require_recent(sent_at, now, SCHEME.tolerance_seconds)
-    return Proof(secret=matched[0], timestamp=sent_at)
+    return Proof(secret=matched[0], timestamp=sent_at, fields=fields, signed=f"{fields['t']}.".encode() + request.body)
 
 
 def _is_signed_with(secret: str, header: str, body: str) -> bool:

@@ -1,0 +1,66 @@
+"""Parse what nobody has verified yet: JSON and forms, strictly, so that no two readers see two documents."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from gateway.errors import FieldMalformed
+from gateway.payload import MAX_FORM_FIELDS
+
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+Pairs = list[tuple[str, str]]
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON whose numbers become their text as written; repeated keys, NaN and deep nesting are refused.
+
+    The size is bounded by whoever read the content. Raises FieldMalformed.
+    """
+    try:
+        return json.loads(
+            content.decode(),
+            object_pairs_hook=_unique,
+            parse_int=str,
+            parse_float=str,
+            parse_constant=_refuse,
+        )
+    except (ValueError, RecursionError) as error:
+        raise FieldMalformed(
+            "the body is not JSON in UTF-8 without repeated keys, and parts of it are signed"
+        ) from error
+
+
+def parse_form(text: str) -> Pairs:
+    """Split a form or query string into its decoded pairs, in order. Raises FieldMalformed."""
+    try:
+        if not _BAD_PERCENT.search(text):
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
+    except ValueError as error:
+        raise FieldMalformed(f"there are over {MAX_FORM_FIELDS} form fields, or text that is not UTF-8") from error
+    raise FieldMalformed("a % in the form or the query is not followed by two hex digits")
+
+
+def scalar(value: Any) -> str | None:
+    """Return the text of a JSON scalar as signers write it; None for null and what is absent. Raises FieldMalformed."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+    raise FieldMalformed("a signed part of the body is an object or an array where a single value was expected")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("repeated key")
+    return document
+
+
+def _refuse(_: str) -> NoReturn:
+    raise ValueError("not JSON")

@@ -8,6 +8,7 @@ from gateway import providers, transform
 from gateway.config import Config, SourceConfig
 from gateway.locators import compile_locator
 from gateway.providers import Provider
+from gateway.scheme import Scheme
 from gateway.sources import Source
 from gateway.stamp import Mapper
 
@@ -19,7 +20,7 @@ def sources(config: Config) -> dict[str, Source]:
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:
     provider = providers.get(config.provider)
-    schemes = (config.signature.scheme(),) if config.signature else provider.schemes
+    schemes = tuple(table.scheme() for table in config.signature) or provider.schemes
     secrets = tuple(secret.reveal() for secret in config.secrets)
     reference = config.transform or provider.transform
     places = _places(config, provider)
@@ -39,9 +40,18 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
         schemes=schemes,
         verified=config.verify == "signature",
         secrets=secrets,
-        keys=tuple(tuple(scheme.decode_key(secret) for secret in secrets) for scheme in schemes),
+        params=config.params,
+        keys=tuple(tuple(_key(scheme, secret) for secret in secrets) for scheme in schemes),
         **{place: tuple(compile_locator(text) for text in texts) for place, texts in places.items()},
     )
+
+
+def _key(scheme: Scheme, secret: str) -> bytes:
+    """Return the key of a secret, empty where it is one of another scheme of the source."""
+    try:
+        return scheme.decode_key(secret)
+    except ValueError:
+        return b""
 
 
 def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[str, ...]]:

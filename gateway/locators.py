@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from gateway import payload
 from gateway.errors import BodyMalformed, HeaderRepeated, InvalidPayload
 from gateway.model import Request
+from gateway.template import LOCATED, Placeholder, Segment, locator, parse, placeholders
 
 _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 
 
 class Content:
-    """A verified request and its decoded content, parsed at most once and only when asked."""
+    """A verified request, its decoded content, parsed at most once and only when asked, and its signature's fields."""
 
-    def __init__(self, request: Request, data: bytes) -> None:
+    def __init__(self, request: Request, data: bytes, fields: Mapping[str, str] | None = None) -> None:
         self.request = request
         self.data = data
+        self.fields = fields or {}
         self._json: list[Any] = []
         self._form: dict[str, str] | None = None
 
@@ -41,6 +44,10 @@ class Content:
                 raise BodyMalformed(str(error)) from error
         return self._form
 
+    def query(self) -> dict[str, str]:
+        """Return the query's parameters; the last of a repeated name wins."""
+        return dict(parse_qsl(self.request.query, keep_blank_values=True))
+
     def header(self, name: str) -> str:
         """Return a header that may occur at most once (lower-case name); empty when absent. Raises HeaderRepeated."""
         values = self.request.values(name)
@@ -59,21 +66,54 @@ Locator = Callable[[Content], Any]
 def compile_locator(text: str) -> Locator:
     """Return the function that `text` stands for; it returns None where the value is absent.
 
-    `header:<name>`, `json:/<pointer>` (https://www.rfc-editor.org/rfc/rfc6901) or `form:<field>`.
-    Raises ValueError, with a sentence.
+    `header:<name>`, `json:/<pointer>` (https://www.rfc-editor.org/rfc/rfc6901), `form:<field>`, `query:<name>` or
+    `sig:<key>`; or a text of these in braces, such as `{json:/entity}.{json:/action}`, which is absent when a part
+    without ? is. Raises ValueError, with a sentence.
     """
-    kind, _, where = text.partition(":")
-    if not where:
-        raise ValueError(f"{text!r} names no value; write header:<name>, json:/<pointer> or form:<field>")
-    match kind:
+    if "{" not in text:
+        return _at(locator(text))
+    parts = parse(text, repr(text))
+    if strange := [place for place in placeholders(parts) if place.kind not in LOCATED or place.filters]:
+        raise ValueError(
+            f"{text!r} has {{{strange[0].kind}}}, which is no place; write header:, json:, form:, query:, sig:"
+        )
+    if any(isinstance(part, Segment) for part in parts):
+        raise ValueError(f"{text!r} has a [[ ]]; end a part that may be absent with ? instead")
+    reads = [
+        part if isinstance(part, str) else (_at(part), part.optional) for part in parts if not isinstance(part, Segment)
+    ]
+    return lambda content: _join(content, reads)
+
+
+def _at(place: Placeholder) -> Locator:
+    """Return the function that reads one place."""
+    name = place.name
+    match place.kind:
         case "header":
-            return lambda content: content.header(where.lower()) or None
+            return lambda content: content.header(name) or None
         case "form":
-            return lambda content: content.form().get(where)
-        case "json" if where.startswith("/"):
-            tokens = [token.replace("~1", "/").replace("~0", "~") for token in where[1:].split("/")]
-            return lambda content: follow(content.json(), tokens)
-    raise ValueError(f"{text!r} is not a locator; write header:<name>, json:/<pointer> or form:<field>")
+            return lambda content: content.form().get(name)
+        case "query":
+            return lambda content: content.query().get(name)
+        case "sig":
+            return lambda content: content.fields.get(name) or None
+    tokens = pointer_tokens(name)
+    return lambda content: follow(content.json(), tokens)
+
+
+def _join(content: Content, reads: Sequence[str | tuple[Locator, bool]]) -> str | None:
+    """Return the text that is put together, or None where a part is absent."""
+    texts = []
+    for read in reads:
+        if isinstance(read, str):
+            texts.append(read)
+            continue
+        value = read[0](content)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            texts.append(str(value))
+        elif not read[1]:
+            return None
+    return "".join(texts)
 
 
 def pointer_tokens(pointer: str) -> list[str]:

@@ -115,6 +115,11 @@ class Scheme:
         return tuple(place for parts in (self.parts, *sides) for place in placeholders(parts))
 
     @property
+    def signs_url(self) -> bool:
+        """Whether the URL that the sender calls is part of what is signed, so that it must be configured."""
+        return bool(self.url_claim) or any(place.kind in {"url", "url_base"} for place in self.placeholders())
+
+    @property
     def covers_body(self) -> bool:
         """Whether no byte of the body can be changed without the signature failing.
 
@@ -143,6 +148,10 @@ class Scheme:
             raise ValueError("the secret is one that its vendor publishes for tests, so anyone can sign with it")
         if self.method == "basic" and b":" not in key:
             raise ValueError("the secret is not user:password, which HTTP Basic takes")
+        if self.method in ASYMMETRIC:
+            from gateway import public_keys  # noqa: PLC0415 - its library is loaded only where there is a public key
+
+            public_keys.load(self.method, self.algorithm, key.decode())
         key += self.secret_suffix.encode()
         if self.secret_hash:
             return hashlib.new(self.secret_hash, key, usedforsecurity=False).digest()

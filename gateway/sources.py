@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.locators import Locator
 from gateway.providers import Provider
 from gateway.scheme import Scheme
+from gateway.signatures import Check, compile_check
 from gateway.stamp import Mapper
 
 
@@ -14,7 +16,8 @@ from gateway.stamp import Mapper
 class Source:
     """One configured inlet; its URL path is `/webhooks/<name>`.
 
-    `keys` has one tuple of HMAC keys per scheme, in the order of `secrets`. Without `verified` every request is taken.
+    `keys` has one tuple of keys per scheme, in the order of `secrets`, and `checks` the compiled check of each scheme.
+    `params` are the operator's constants in them. Without `verified` every request is taken.
     """
 
     name: str
@@ -29,6 +32,19 @@ class Source:
     type: tuple[Locator, ...] = ()
     time: tuple[Locator, ...] = ()
     version: tuple[Locator, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    checks: tuple[Check, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        signed = self.verified and not self.provider.check
+        put(self, "checks", self._compiled() if signed else ())
+
+    def _compiled(self) -> tuple[Check, ...]:
+        """Compile every scheme that there is a key for; without any the first refuses all."""
+        pairs = list(zip(self.schemes, self.keys, strict=True))
+        usable = [pair for pair in pairs if any(pair[1])] or pairs[:1]
+        return tuple(compile_check(scheme, keys, self.params, self.body_limit) for scheme, keys in usable)
 
     @property
     def path(self) -> str:

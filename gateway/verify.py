@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway import payload, signatures
-from gateway.errors import BodyMalformed, InvalidPayload, SignatureMissing
+from gateway.errors import BodyMalformed, InvalidPayload
 from gateway.locators import Content, first, to_milliseconds
 from gateway.model import Delivery, Reply, Request
 from gateway.providers import Facts
@@ -24,7 +24,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     if provider.probe and (reply := provider.probe(request)):
         return reply
     proof = _prove(request, source, now)
-    content = _decode(request, source)
+    content = _decode(request, source, proof)
     if provider.handshake and (reply := provider.handshake(content)):
         return reply
     facts = _describe(content, source, proof)
@@ -47,19 +47,18 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
 
 
 def _prove(request: Request, source: Source, now: int) -> Proof:
-    """Check the signature by the first scheme whose header the request carries."""
+    """Check the signature by the first scheme that finds one in the request; there is no fallback to a later one."""
     if not source.verified:
         return Proof()
     if source.provider.check:
         return source.provider.check(request, source.secrets, now)
-    for scheme, keys in zip(source.schemes, source.keys, strict=True):
-        if any(request.values(name) for name in scheme.headers):
-            return signatures.check(request, scheme, keys, now)
-    expected = " or ".join(scheme.header for scheme in source.schemes)
-    raise SignatureMissing(f"the request has no {expected} header; check that the sender signs, with this secret")
+    for check in source.checks:
+        if proof := check(request, now):
+            return proof
+    raise signatures.unsigned(request, source.schemes)
 
 
-def _decode(request: Request, source: Source) -> Content:
+def _decode(request: Request, source: Source, proof: Proof) -> Content:
     """Undo the Content-Encoding, which is not done before the wire bytes are verified."""
     encodings = request.values("content-encoding")
     data = payload.decode(request.body, ", ".join(encodings), source.body_limit)
@@ -68,7 +67,7 @@ def _decode(request: Request, source: Source) -> Content:
             payload.text(data)
         except InvalidPayload as error:
             raise BodyMalformed(f"{error}, and {source.provider.name} sends text in UTF-8") from error
-    return Content(request, data)
+    return Content(request, data, proof.fields)
 
 
 def _describe(content: Content, source: Source, proof: Proof) -> Facts:

@@ -14,6 +14,7 @@ from gateway.config.models import SOURCE_NAME, Config, SourceConfig
 from gateway.config.secrets import Secret
 from gateway.errors import ConfigError, TransformError
 from gateway.providers import Provider
+from gateway.scheme import Scheme
 
 _ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 
@@ -37,7 +38,7 @@ def check(config: Config) -> Iterator[Fault]:
         sentence = "there is none, so nothing could be received; add a [sources.<name>] table with a provider"
         yield Fault(("sources",), sentence, (("sources",),))
     for name, source in config.sources.items():
-        yield from _check_source(name, source, config.path.parent)
+        yield from _check_source(name, source, config)
     yield from _check_shared_secrets(config)
 
 
@@ -49,7 +50,7 @@ def _check_addresses(config: Config) -> Iterator[Fault]:
         yield Fault(("admin", "port"), "is the port of [server] as well; choose another", involved)
 
 
-def _check_source(name: str, source: SourceConfig, folder: Path) -> Iterator[Fault]:
+def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[Fault]:
     at = ("sources", name)
     provider = providers.get(source.provider) if source.provider in providers.names() else None
     if provider is None:
@@ -57,11 +58,13 @@ def _check_source(name: str, source: SourceConfig, folder: Path) -> Iterator[Fau
     yield from _check_verification(name, source)
     if provider:
         yield from _check_signature(name, source)
+        yield from _check_params(name, source, provider)
+        yield from _check_public_url(name, source, provider, config.server.public_url)
         for index, secret in enumerate(source.secrets):
             if sentence := _secret_fault(secret, source, provider):
                 yield Fault((*at, "secrets", index), sentence)
     reference = source.transform or (provider.transform if provider else None)
-    if reference and (sentence := _transform_fault(reference, folder)):
+    if reference and (sentence := _transform_fault(reference, config.path.parent)):
         yield Fault((*at, "transform"), sentence)
 
 
@@ -94,7 +97,7 @@ def _check_signature(name: str, source: SourceConfig) -> Iterator[Fault]:
                 yield Fault(
                     (*at, key), f'is fixed for provider = "{source.provider}"; remove it, or set provider = "hmac"'
                 )
-    elif source.verify == "signature" and source.signature is None:
+    elif source.verify == "signature" and not source.signature:
         sentence = f'is missing, and provider = "hmac" needs it; add [sources.{name}.signature] with its header'
         yield Fault((*at, "signature"), sentence, ((*at, "signature"), (*at, "verify")))
 
@@ -103,13 +106,42 @@ def _secret_fault(secret: Secret, source: SourceConfig, provider: Provider) -> s
     """Say why a secret cannot be one of its provider, without any of it."""
     if provider.secret_fault and (sentence := provider.secret_fault(secret.reveal())):
         return sentence
-    schemes = provider.schemes or ((source.signature.scheme(),) if source.signature else ())
-    for scheme in schemes:
+    faults = []
+    for scheme in _schemes(source, provider):
         try:
             scheme.decode_key(secret.reveal())
         except ValueError as error:
-            return f"{error}; copy it unchanged from {provider.secret_at}"
-    return None
+            faults.append(f"{error}; copy it unchanged from {provider.secret_at}")
+        else:
+            return None
+    return faults[0] if faults else None
+
+
+def _schemes(source: SourceConfig, provider: Provider) -> tuple[Scheme, ...]:
+    return tuple(table.scheme() for table in source.signature) or provider.schemes
+
+
+def _check_params(name: str, source: SourceConfig, provider: Provider) -> Iterator[Fault]:
+    at = ("sources", name, "params")
+    wanted = {param for scheme in _schemes(source, provider) for param in scheme.params}
+    for param in sorted(wanted - {key for key, value in source.params.items() if value}):
+        where = provider.params.get(param, "the sender's webhook settings")
+        sentence = f'has no {param}, which the signature needs; add {param} = "..." there, from {where}'
+        yield Fault(at, sentence, (at, ("sources", name, "signature")))
+
+
+def _check_public_url(name: str, source: SourceConfig, provider: Provider, public_url: str) -> Iterator[Fault]:
+    if (
+        source.verify == "signature"
+        and not public_url
+        and any(scheme.signs_url for scheme in _schemes(source, provider))
+    ):
+        yield Fault(
+            ("server", "public_url"),
+            f"is missing, and the signature of source {name} is over the URL that the sender calls; set it to the "
+            "beginning of that URL, such as https://hooks.example.com",
+            (("server", "public_url"), ("sources", name)),
+        )
 
 
 def _transform_fault(reference: str, folder: Path) -> str | None:
@@ -122,14 +154,16 @@ def _transform_fault(reference: str, folder: Path) -> str | None:
 
 def _check_shared_secrets(config: Config) -> Iterator[Fault]:
     """Find secrets under which a request signed for one protocol could be made to pass for one of another."""
-    first: dict[Secret, tuple[str, str]] = {}
+    first: dict[Secret, tuple[str, str, tuple[Scheme, ...]]] = {}
     known = {name: source for name, source in config.sources.items() if source.provider in providers.names()}
     for name, source in known.items():
         for index, secret in enumerate(source.secrets):
-            other, provider = first.setdefault(secret, (name, source.provider))
-            if provider != source.provider:
+            schemes = tuple(table.scheme() for table in source.signature)
+            other, provider, signed = first.setdefault(secret, (name, source.provider, schemes))
+            if (provider, signed) != (source.provider, schemes):
+                what = "signature is another" if provider == source.provider else "provider is another"
                 yield Fault(
                     ("sources", name, "secrets", index),
-                    f"is the secret of source {other} too, whose provider is another, so that requests to one could "
-                    "be passed off as requests to the other; give each its own",
+                    f"is the secret of source {other} too, whose {what}, so that requests to one could be passed off "
+                    "as requests to the other; give each its own",
                 )

@@ -77,7 +77,8 @@ class Fault:
 def describe(error: ValidationError, document: dict[str, Any]) -> list[Fault]:
     """Return a fault for each of pydantic's errors about `document`."""
     errors = error.errors(include_url=False, include_input=True)
-    return [Fault(details["loc"], _sentence(details, document), (details["loc"],)) for details in errors]
+    found = [(_as_written(details["loc"], document), details) for details in errors]
+    return [Fault(location, _sentence(location, details, document), (location,)) for location, details in found]
 
 
 def render(path: Path, fault: Fault) -> str:
@@ -104,8 +105,21 @@ def suggest(word: object, known: Iterable[str]) -> str:
     return f"did you mean {close[0]}?" if close else f"use one of {', '.join(words)}"
 
 
-def _sentence(details: ErrorDetails, document: dict[str, Any]) -> str:
-    location, context = details["loc"], details.get("ctx", {})
+def _as_written(location: Location, document: dict[str, Any]) -> Location:
+    """Leave out the index of what stands alone where several may be."""
+    value: Any = document
+    written: list[str | int] = []
+    for part in location:
+        if isinstance(part, int) and not isinstance(value, list):
+            continue
+        written.append(part)
+        inside = part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int)
+        value = value[part] if inside else None
+    return tuple(written)
+
+
+def _sentence(location: Location, details: ErrorDetails, document: dict[str, Any]) -> str:
+    context = details.get("ctx", {})
     match details["type"]:
         case "extra_forbidden":
             return f"is not a known key; {suggest(location[-1], _known_keys(location[:-1]))}"
@@ -128,7 +142,8 @@ def _known_keys(location: Location) -> list[str]:
 
 
 def _generic(location: Location) -> Location:
-    return tuple("*" if index == 1 and location[0] == "sources" else part for index, part in enumerate(location))
+    named = [part for part in location if isinstance(part, str)]
+    return tuple("*" if index == 1 and named[0] == "sources" else part for index, part in enumerate(named))
 
 
 def _raw(document: dict[str, Any], location: Location) -> str:

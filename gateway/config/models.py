@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -15,13 +15,15 @@ from gateway.config.values import (
     Host,
     InboxUrl,
     Locators,
+    OneOrSeveral,
     OptionalUrl,
     Port,
     Prefix,
     Seconds,
+    Text,
     TransformReference,
 )
-from gateway.scheme import Algorithm, Encoding, Scheme, SecretEncoding, TimestampUnit
+from gateway.scheme import Algorithm, Encoding, Method, Scheme, SecretEncoding, TimestampUnit
 
 CLOUD_URL = "https://inn.gs"
 DEV_EVENT_KEY = "NO_EVENT_KEY_SET"
@@ -31,6 +33,8 @@ SOURCE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KIB = 1024
 GIB = 1024**3
 DAY_SECONDS = 86_400
+
+Texts = tuple[str, ...]
 
 
 class Table(BaseModel):
@@ -111,32 +115,49 @@ class LogConfig(Table):
 
 
 class SignatureConfig(Table):
-    """How the sender signs; for provider = "hmac" only."""
+    """How the sender signs, for provider = "hmac" only; docs/signatures.md explains every key.
 
-    header: str = Field(description="The header that carries the signature.")
-    also: tuple[str, ...] = Field((), strict=False, description="Other headers that may carry it.")
-    algorithm: Algorithm = Field("sha256", description="The hash under the HMAC; sha1 and md5 are weak.")
+    Of several [[sources.<name>.signature]] the first that finds a signature in the request decides.
+    """
+
+    method: Method = Field("hmac", description="What kind of proof it is.")
+    header: str = Field("", description="The header that carries the signature.")
+    also: Texts = Field((), strict=False, description="Other headers that may carry it; any may match.")
+    numbered: int = Field(0, ge=0, le=100, description="How many headers <header>-1, <header>-2 ... may carry it.")
+    at: str = Field("", description="Where it is instead of a header: json:/<pointer>, form:<field> or query:<name>.")
+    algorithm: Algorithm = Field("sha256", description="The hash; sha1 and md5 are weak.")
     encoding: Encoding = Field("hex", description="How the signature is written.")
     prefix: str = Field("", description='What stands before the signature, such as "sha256=".')
-    separator: str = Field("", description="What separates the items of the header, where it has several.")
+    separator: str = Field("", description="What separates the items of the value, where it has several.")
     assign: str = Field("", description="What separates an item's key from its value, where items have keys.")
     key: str = Field("", description="The key under which the items are signatures; it belongs to assign.")
     trim: bool = Field(default=False, description="Whether blanks around an item are dropped.")
-    signed: str = Field(
-        "{body}",
-        description="The signed content: text with {body}, {timestamp}, {id}, {header:<name>}, {sig:<key>}, "
-        "{url} and {method}.",
-    )
-    timestamp: str = Field("", description="Where the signed time is: header:<name> or sig:<key>.")
+    positional: Texts = Field((), strict=False, description="Names of the leading items, which are {sig:<name>}.")
+    signed: str = Field("{body}", description="The signed content: text with placeholders.")
+    timestamp: str = Field("", description="Where the signed time is: a locator, such as header:<name> or sig:<key>.")
     timestamp_unit: TimestampUnit = Field("s", description="How the signed time is written.")
-    tolerance_seconds: int = Field(300, ge=1, le=DAY_SECONDS, description="How old a signed time may be.")
-    future_tolerance_seconds: int | None = Field(
-        None, ge=1, le=DAY_SECONDS, description="How far ahead a signed time may be; tolerance_seconds where absent."
+    tolerance_seconds: int = Field(
+        300, ge=0, le=DAY_SECONDS, description="How old a signed time may be; 0 does not enforce it."
     )
-    id: str = Field("", description="Where the signed delivery id is: header:<name> or sig:<key>.")
-    secret_encoding: SecretEncoding = Field("utf8", description="How the HMAC key is written in the secret.")
+    future_tolerance_seconds: int | None = Field(
+        None, ge=0, le=DAY_SECONDS, description="How far ahead a signed time may be; tolerance_seconds where absent."
+    )
+    id: str = Field("", description="Where the delivery id that is {id} in signed is: a locator.")
+    require: tuple[Annotated[tuple[str, str], Field(strict=False)], ...] = Field(
+        (), strict=False, description="Pairs of templates that must be equal."
+    )
+    secret_encoding: SecretEncoding = Field("utf8", description="How the key is written in the secret.")
     secret_prefix: str = Field("", description='What is taken off the secret before it is decoded, such as "whsec_".')
     secret_otherwise: Literal["", "utf8"] = Field("", description="How a secret without secret_prefix is written.")
+    secret_hash: Literal["", "sha1", "sha256"] = Field("", description="The hash of the secret that is the key.")
+    secret_suffix: str = Field("", description="What is put after the secret.")
+    secret_normalize: Literal["", "NFKD"] = Field("", description="The Unicode form the secret is brought into.")
+    each: str = Field("", description="The array whose items are signed one by one: json:/<pointer>.")
+    signed_encoding: Literal["wire", "decoded"] = Field(
+        "wire", description="Whether {body} is as sent, or after its Content-Encoding."
+    )
+    claim: str = Field("", description="The token's claim that holds the SHA-256 of the body, for jwt-hs256.")
+    url_claim: str = Field("", description="The token's claim that holds the SHA-256 of the URL, for jwt-hs256.")
 
     def scheme(self) -> Scheme:
         """Return the signature scheme that the table describes."""
@@ -154,7 +175,8 @@ class SignatureConfig(Table):
 class DeliveryConfig(Table):
     """Where requests tell id, type, time and version; for provider = "hmac" only.
 
-    Each is header:<name>, json:/<pointer> or form:<field>, or a list of these, of which the first present wins.
+    Each is header:<name>, json:/<pointer>, form:<field>, query:<name> or sig:<key>, a text of them in braces, or a
+    list of these, of which the first present wins.
     """
 
     id: Locators = Field((), description="The delivery id; absent, it is the SHA-256 of the body.")
@@ -187,7 +209,10 @@ class SourceConfig(Table):
     big_integers: Literal["number", "string"] = Field(
         "number", description="How integers beyond ±2^53 are sent, which the event API rounds."
     )
-    signature: SignatureConfig | None = None
+    params: dict[str, Text] = Field(
+        default_factory=dict, description="Constants that the provider's scheme needs besides secrets, by name."
+    )
+    signature: OneOrSeveral[SignatureConfig] = ()
     delivery: DeliveryConfig | None = None
 
 

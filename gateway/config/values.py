@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from gateway.config.secrets import expand
 from gateway.locators import compile_locator
@@ -98,6 +100,10 @@ def _check_transform(text: str) -> str:
     return text
 
 
+def _as_tables(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
@@ -106,6 +112,14 @@ def _check_locators(texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         compile_locator(text)
     return texts
+
+
+class _OneOrSeveral:
+    """Describes a tuple that may be written as one table as well."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
 
 
 Host = Annotated[str, BeforeValidator(expand), AfterValidator(_check_host)]
@@ -118,7 +132,7 @@ TransformReference = Annotated[str, AfterValidator(_check_transform)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3_600, allow_inf_nan=False)]
 
-_LOCATOR_SCHEMA = {"type": "string", "pattern": "^(header:.+|json:/.*|form:.+)$"}
+_LOCATOR_SCHEMA = {"type": "string", "pattern": "^((header|form|query|sig):.+|json:/.*|.*\\{.+\\}.*)$"}
 Locators = Annotated[
     tuple[str, ...],
     Field(strict=False),
@@ -127,3 +141,10 @@ Locators = Annotated[
     WithJsonSchema({"anyOf": [_LOCATOR_SCHEMA, {"type": "array", "items": _LOCATOR_SCHEMA}]}),
 ]
 """One locator or a list of them, of which the first present wins."""
+
+Text = Annotated[str, BeforeValidator(expand)]
+"""A text in which `${NAME}` is the environment variable's value."""
+
+Item = TypeVar("Item")
+OneOrSeveral = Annotated[tuple[Item, ...], Field(strict=False), BeforeValidator(_as_tables), _OneOrSeveral()]
+"""One table, or an array of tables in order."""

@@ -31,7 +31,6 @@ checked after the signature, so that a clock nobody signed decides nothing.
 
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _PORT = re.compile(r":[0-9]+$")
-_URLS = frozenset({"url", "url_base"})
 
 
 def compile_check(
@@ -99,7 +98,6 @@ def read_signatures(request: Request, scheme: Scheme) -> tuple[dict[str, str], l
 def _compile_single(scheme: Scheme, keys: Keys, params: Mapping[str, str], limit: int) -> Check:
     wanted, find, match = wanted_headers(scheme), compile_find(scheme, params), compile_match(scheme, keys, params)
     prepare = _compile_preparation(scheme, params)
-    signs_url = any(place.kind in _URLS for place in scheme.placeholders())
     tolerance, ahead = scheme.tolerance_seconds, scheme.future_tolerance_seconds
 
     def run(request: Request, now: int) -> Proof | None:
@@ -108,7 +106,7 @@ def _compile_single(scheme: Scheme, keys: Keys, params: Mapping[str, str], limit
             return None
         sent_at = prepare(received) if prepare else None
         index = match(received, candidates)
-        if index is None and signs_url and (other := _other_spelling(received.url)):
+        if index is None and scheme.signs_url and (other := _other_spelling(received.url)):
             received.url = other
             index = match(received, candidates)
         if index is None:

@@ -104,11 +104,13 @@ def test_the_documented_example(load_text: LoadText, tmp_path: Path) -> None:
             secrets=(Secret("three"),),
             prefix="acme",
             transform="my_transforms.acme:transform",
-            signature=SignatureConfig(
-                header="X-Acme-Signature",
-                prefix="sha256=",
-                signed="{timestamp}.{body}",
-                timestamp="header:X-Acme-Timestamp",
+            signature=(
+                SignatureConfig(
+                    header="X-Acme-Signature",
+                    prefix="sha256=",
+                    signed="{timestamp}.{body}",
+                    timestamp="header:X-Acme-Timestamp",
+                ),
             ),
             delivery=DeliveryConfig(id=("header:X-Acme-Delivery",), type=("json:/type",), time=("json:/created_at",)),
         ),
@@ -232,7 +234,7 @@ def test_free_ports(load_text: LoadText) -> None:
 def test_unverified_source(load_text: LoadText) -> None:
     """A source may say that nothing is verified, and then needs neither secrets nor a signature."""
     source = load_text('[sources.acme]\nprovider = "hmac"\nverify = "none"').sources["acme"]
-    assert (source.verify, source.secrets, source.signature) == ("none", (), None)
+    assert (source.verify, source.secrets, source.signature) == ("none", (), ())
 
 
 def test_signature_becomes_a_scheme(load_text: LoadText) -> None:
@@ -253,7 +255,7 @@ def test_signature_becomes_a_scheme(load_text: LoadText) -> None:
     """
     source = load_text(text).sources["acme"]
     assert source.signature
-    assert source.signature.scheme() == Scheme(
+    assert source.signature[0].scheme() == Scheme(
         header="X-Sig",
         also=("X-Sig-2",),
         separator=",",

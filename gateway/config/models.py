@@ -120,6 +120,16 @@ class SignatureConfig(Table):
     Of several [[sources.<name>.signature]] the first that finds a signature in the request decides.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["header"]},
+                {"required": ["at"]},
+                {"required": ["method"], "properties": {"method": {"const": "basic"}}},
+            ]
+        }
+    )
+
     method: Method = Field("hmac", description="What kind of proof it is.")
     header: str = Field("", description="The header that carries the signature.")
     also: Texts = Field((), strict=False, description="Other headers that may carry it; any may match.")
@@ -212,7 +222,9 @@ class SourceConfig(Table):
     params: dict[str, Text] = Field(
         default_factory=dict, description="Constants that the provider's scheme needs besides secrets, by name."
     )
-    signature: OneOrSeveral[SignatureConfig] = ()
+    signature: OneOrSeveral[SignatureConfig] = Field(
+        (), description="How the sender signs; of several the first that finds a signature decides."
+    )
     delivery: DeliveryConfig | None = None
 
 

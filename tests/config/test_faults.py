@@ -160,7 +160,6 @@ def test_all_faults_at_once(faults: Faults) -> None:
         "sources.UPPER.secrets[0]",
         "sources.UPPER.secrets[1]",
         "sources.a.prefix",
-        "sources.b.signature.header",
         "sources.b.signature.signed",
         "sources.c.verify",
         "sources.a.secrets[0]",

@@ -20,14 +20,15 @@ _KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true o
 
 def read(cls: type[T], table: Mapping[str, Any], at: str = "") -> T:
     """Make a `cls` of the table at a key. Raises ValueError with a sentence that begins with the key."""
-    known = _keys(cls)
+    kind: Any = cls
+    known = _keys(kind)
     values = {}
     for key, value in table.items():
         where = f"{at}.{key}" if at else key
         if key not in known:
             raise ValueError(f"{where}: is not a known key; {_suggest(key, known)}")
         values[key] = _value(known[key], value, where)
-    for key in _required(cls) - values.keys():
+    for key in _required(kind) - values.keys():
         raise ValueError(f"{at}.{key}: is missing; add it" if at else f"{key}: is missing; add it")
     try:
         return cls(**values)

@@ -69,6 +69,11 @@ def notes(config: Config) -> dict[str, str]:
     for name, source in config.sources.items():
         if source.verify == "none":
             found[name] = 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
+        elif providers.get(source.provider).confidence == "low":
+            found[name] = (
+                f"how {providers.get(source.provider).title} signs was not confirmed by its own documentation; have it "
+                "send a test webhook and see that it is accepted, and that it is refused with another secret"
+            )
         elif source.provider == "hmac" and not (source.delivery and source.delivery.id):
             found[name] = (
                 "delivery.id is not set, so the SHA-256 of the body stands for it and equal bodies are absorbed"

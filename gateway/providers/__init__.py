@@ -1,11 +1,9 @@
 """The providers the gateway knows by name: those written in Python, and the catalogue's, which are data."""
 
-from gateway.providers import catalogue, github, hmac, shopify, slack, standard_webhooks, stripe
+from gateway.providers import catalogue, hmac, shopify, slack, stripe
 from gateway.providers.contract import Facts, Provider
 
-_WRITTEN = {
-    module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, github, shopify, standard_webhooks, hmac)
-}
+_WRITTEN = {module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, shopify, hmac)}
 
 
 def names() -> tuple[str, ...]:

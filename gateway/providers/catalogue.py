@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-from gateway.errors import ConfigError
 from gateway.providers.catalogue_file import parse
 from gateway.providers.contract import Provider
 
@@ -24,8 +23,4 @@ def load(name: str) -> Provider:
     """Read the provider of this name. Raises KeyError where there is none, ConfigError for a malformed file."""
     if name not in names():
         raise KeyError(name)
-    file = _FOLDER / f"{name}{_SUFFIX}"
-    try:
-        return parse(name, file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError([f"{file}: {error}"]) from error
+    return parse(name, (_FOLDER / f"{name}{_SUFFIX}").read_text(encoding="utf-8"))

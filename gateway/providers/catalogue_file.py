@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.errors import ConfigError
 from gateway.locators import compile_locator
 from gateway.providers.contract import MIB, Answer, Provider, Retries
 from gateway.providers.tables import read
@@ -57,8 +58,11 @@ class _File:
 
 
 def parse(name: str, text: str) -> Provider:
-    """Return the provider that a file describes. Raises ValueError with a sentence that names the key."""
-    file = read(_File, tomllib.loads(text))
+    """Return the provider that a file describes. Raises ConfigError with a sentence that names file and key."""
+    try:
+        file = read(_File, tomllib.loads(text))
+    except ValueError as error:
+        raise ConfigError([f"catalogue/{name}.toml: {error}"]) from error
     delivery = file.delivery
     return Provider(
         name=name,

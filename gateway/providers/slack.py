@@ -12,7 +12,7 @@ from gateway import payload
 from gateway.errors import BodyMalformed, InvalidPayload
 from gateway.locators import Content, follow, to_milliseconds
 from gateway.model import Reply, Request
-from gateway.providers.contract import Facts, Provider
+from gateway.providers.contract import Facts, Provider, Retries
 from gateway.scheme import Scheme
 from gateway.signatures import Proof
 
@@ -112,6 +112,13 @@ def _object(value: Any) -> dict[str, Any]:
 
 PROVIDER = Provider(
     name="slack",
+    title="Slack",
+    docs="https://docs.slack.dev/authentication/verifying-requests-from-slack",
+    read_from=("docs: docs.slack.dev", "official test vector (recomputed): slackapi/python-slack-sdk"),
+    notes=(
+        "Interactivity and slash commands are never sent again, and what they answer is shown to the user.",
+        "With Delayed Events, a setting of the app, an event is tried hourly for 24 hours more.",
+    ),
     transform="transforms.slack:transform",
     register_at="api.slack.com/apps > your app > Event Subscriptions, Interactivity & Shortcuts, Slash Commands",
     secret_at="Basic Information > App Credentials > Signing Secret (not Client Secret or Verification Token)",  # noqa: S106 - where it is
@@ -128,4 +135,11 @@ PROVIDER = Provider(
     probe=probe,
     handshake=handshake,
     accepted="empty",
+    retries=Retries(
+        horizon_hours=25,
+        checked=True,
+        note="at once, after 1 minute and after 5 minutes; with Delayed Events hourly for 24 hours",
+        disables="more than 95 % failures within 60 minutes, above 1,000 events per hour",
+    ),
+    answer_seconds=3,
 )

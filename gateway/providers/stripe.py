@@ -11,7 +11,7 @@ from stripe import SignatureVerificationError, WebhookSignature
 
 from gateway.errors import BodyMalformed, SignatureMalformed, SignatureMismatch
 from gateway.model import Request
-from gateway.providers.contract import Provider
+from gateway.providers.contract import Provider, Retries
 from gateway.scheme import Scheme
 from gateway.signatures import Proof, parse_timestamp, reader, require_recent
 
@@ -77,6 +77,13 @@ def secret_fault(secret: str) -> str | None:
 
 PROVIDER = Provider(
     name="stripe",
+    title="Stripe",
+    docs="https://docs.stripe.com/webhooks",
+    read_from=("official source: stripe/stripe-python, which also verifies",),
+    notes=(
+        "Each endpoint has a secret of its own, and so have test mode, Connect and `stripe listen`.",
+        "A resend by hand does not cancel the tries that Stripe makes by itself.",
+    ),
     transform="transforms.stripe:transform",
     register_at="Stripe Dashboard > Developers > Webhooks > Add destination",
     secret_at="the destination's page > Signing secret (whsec_...)",  # noqa: S106 - where it is, not what it is
@@ -87,4 +94,5 @@ PROVIDER = Provider(
     time=("json:/created",),
     version=("json:/api_version",),
     secret_fault=secret_fault,
+    retries=Retries(horizon_hours=72, checked=True, note="growing pauses over 3 days; in test mode 3 tries in hours"),
 )

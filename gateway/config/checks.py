@@ -70,7 +70,7 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
 
 def _suggest_provider(name: str) -> str:
     """Name a provider that was probably meant; there are too many to name them all."""
-    close = difflib.get_close_matches(name.lower(), providers.names(), n=1)
+    close = difflib.get_close_matches(name.lower(), providers.names(), n=1, cutoff=0.75)
     if close:
         return f"did you mean {close[0]}?"
     return 'set provider = "hmac" and say in [sources.<name>.signature] how it signs'

@@ -1,9 +1,9 @@
 """The providers the gateway knows by name: those written in Python, and the catalogue's, which are data."""
 
-from gateway.providers import catalogue, hmac, shopify, slack, stripe
+from gateway.providers import catalogue, contentful, hmac, slack, stripe
 from gateway.providers.contract import Facts, Provider
 
-_WRITTEN = {module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, shopify, hmac)}
+_WRITTEN = {module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, contentful, hmac)}
 
 
 def names() -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway import payload, signatures
+from gateway import multipart, payload, signatures
 from gateway.errors import BodyMalformed, InvalidPayload
 from gateway.locators import Content, first, to_milliseconds
 from gateway.model import Delivery, Reply, Request
@@ -23,15 +23,16 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     provider = source.provider
     if provider.probe and (reply := provider.probe(request)):
         return reply
-    proof = _prove(request, source, now)
-    content = _decode(request, source, proof)
+    inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
+    proof = _prove(inner, source, now)
+    content = _decode(inner, source, proof)
     if provider.handshake and (reply := provider.handshake(content)):
         return reply
     facts = _describe(content, source, proof)
     return Delivery(
         source=source.name,
         provider=provider.name,
-        id=facts.id or f"sha256:{hashlib.sha256(request.body).hexdigest()}",
+        id=facts.id or f"sha256:{hashlib.sha256(inner.body).hexdigest()}",
         type=facts.type,
         received_at=request.received_at,
         body=request.body,

@@ -48,6 +48,7 @@ class _File:
     transform: str = "transforms.generic:transform"
     prefix: str = ""
     secret_headers: tuple[str, ...] = ()
+    payload_field: str = ""
     notes: tuple[str, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
     delivery: _Delivery = field(default_factory=_Delivery)
@@ -85,6 +86,7 @@ def parse(name: str, text: str) -> Provider:
         batch=delivery.batch,
         handshakes=file.handshake,
         secret_headers=tuple(header.lower() for header in file.secret_headers),
+        payload_field=file.payload_field,
         retries=file.retries,
         body_limit=file.limits.body_bytes,
         answer_seconds=file.limits.answer_seconds,

@@ -66,7 +66,8 @@ class Provider:
     both kinds as data. `secret_fault` says in a sentence why a text cannot be this provider's secret. `binary` allows
     bodies that are not text. `equal_bodies`: whether equal signed bytes are the same delivery. `batch`: where the
     items are of one who sends several in a delivery. `params`: what an operator must give besides secrets, and where
-    it is found.
+    it is found. `payload_field`: the field that holds the payload, of one who sends it in multipart/form-data; schemes
+    and locators are about the payload.
 
     `confidence` is about the signature scheme and `read_from` says what that was read from; `notes` are known traps.
     """
@@ -96,6 +97,7 @@ class Provider:
     handshakes: tuple[Mapping[str, Any], ...] = ()
     secret_fault: Callable[[str], str | None] | None = None
     secret_headers: tuple[str, ...] = ()
+    payload_field: str = ""
     binary: bool = False
     retries: Retries = Retries()
     body_limit: int = MIB

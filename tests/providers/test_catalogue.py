@@ -22,10 +22,10 @@ FOLDER = resources.files("gateway.providers") / "catalogue"
 NAMES = catalogue.names()
 LEAST_HMAC = 200
 SURVEY = list(csv.DictReader((Path(__file__).parent / "survey.csv").read_text(encoding="utf-8").splitlines()))
-UNSAYABLE = {"Dropbox Sign (HelloSign)", "Hygraph"}
+UNSAYABLE = {"Hygraph"}
 TOP = (
     "title", "docs", "read_from", "confidence", "register_at", "secret_at", "transform", "prefix", "secret_headers",
-    "notes", "params", "signature", "delivery", "retries", "limits", "answers", "handshake",
+    "payload_field",     "notes", "params", "signature", "delivery", "retries", "limits", "answers", "handshake",
 )  # fmt: skip
 DELIVERY = ("id", "type", "time", "version", "equal_bodies", "batch")
 LIMITS = ("body_bytes", "answer_seconds")

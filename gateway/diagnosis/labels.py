@@ -1,0 +1,102 @@
+"""What each label of a rejection means where nothing more can be told. Pure."""
+
+from __future__ import annotations
+
+from gateway.diagnosis.findings import Case, Cause, Finding
+
+_MEANINGS: dict[str, tuple[Cause, str, str]] = {
+    "signature_mismatch": (
+        Cause.SECRET_UNKNOWN,
+        "the signature is well formed and none of the configured secrets made it, in no form that was tried",
+        "copy the secret again from {secret_at}; if it is right, something changed the body on its way",
+    ),
+    "signature_missing": (
+        Cause.UNSIGNED,
+        "the request has the signature's header, and no signature in it",
+        "check signature.key and signature.prefix against what {title} sends",
+    ),
+    "signature_malformed": (
+        Cause.SIGNATURE_FORM,
+        "the signature is not written as configured",
+        "check signature.algorithm, .encoding and .prefix against what {title} sends",
+    ),
+    "header_missing": (
+        Cause.HEADERS_DROPPED,
+        "a header that is part of the signed content is missing",
+        "have the proxies in front pass on every header of the request",
+    ),
+    "header_repeated": (
+        Cause.HEADER_REPEATED,
+        "a header that decides something occurs more than once",
+        "find the proxy that adds or joins headers, and have it pass them on as received",
+    ),
+    "header_malformed": (
+        Cause.HEADER_ALTERED,
+        "a header that is part of the signed content is not printable ASCII, or too long",
+        "find what rewrites the header on its way; {title} does not send it so",
+    ),
+    "timestamp_malformed": (
+        Cause.TIMESTAMP_UNIT,
+        "the signed time is not written in the configured unit",
+        "set signature.timestamp_unit to how {title} writes it",
+    ),
+    "timestamp_stale": (
+        Cause.CLOCK,
+        "the signed time is too far behind this host's clock",
+        "check that this host's clock follows NTP, and what holds requests back",
+    ),
+    "timestamp_in_future": (
+        Cause.CLOCK,
+        "the signed time is ahead of this host's clock",
+        "check that this host's clock follows NTP",
+    ),
+    "method_not_allowed": (
+        Cause.METHOD,
+        "the request was not a POST: a browser or a probe asked, or a redirect turned the POST into a GET",
+        "register the final URL: https, the right host, no redirect in front of the gateway",
+    ),
+    "body_too_large": (
+        Cause.BODY_LIMIT,
+        "the body is over the source's limit",
+        "set body_limit_bytes of the source, and the like of the proxies in front, above what {title} sends",
+    ),
+    "body_timeout": (
+        Cause.BODY_CUT,
+        "the body did not arrive in time",
+        "look at the network and at proxies that hold bodies back; server.body_timeout_seconds is the limit",
+    ),
+    "body_malformed": (
+        Cause.BODY_FORMAT,
+        "the body is not what {title} sends, although nothing was wrong with its signature",
+        "check the content type chosen where the URL is registered ({register_at})",
+    ),
+    "encoding_unsupported": (
+        Cause.BODY_FORMAT,
+        "the Content-Encoding is none of gzip, deflate and identity",
+        "have the sender, or the proxy that compresses, use gzip or nothing",
+    ),
+    "encoding_invalid": (
+        Cause.BODY_CUT,
+        "the body does not decode as its Content-Encoding says",
+        "find the proxy that decompressed the body and kept the header, or cut the body short",
+    ),
+    "secret_missing": (
+        Cause.CONFIGURATION,
+        "the source has no usable secret, so nothing can be verified",
+        "set the secret of the source; `gateway check` names the variable",
+    ),
+}
+
+
+def explain(case: Case) -> Finding:
+    """Return what the label alone tells."""
+    cause, sentence, remedy = _MEANINGS.get(
+        case.label,
+        (Cause.UNKNOWN, "the request was rejected as the reason says", "see the log line of the request"),
+    )
+    facts = {
+        "title": case.title,
+        "secret_at": case.source.provider.secret_at,
+        "register_at": case.source.provider.register_at,
+    }
+    return Finding(cause, sentence.format(**facts), remedy.format(**facts))

@@ -25,6 +25,7 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
+from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
 from gateway.sender import Sender
 from gateway.sources import Source
@@ -69,6 +70,7 @@ class Gateway:
         self._sender: Sender
         self._forwarder: Forwarder
         self._listener: Listener
+        self._recorder: Recorder
         self.broken = False
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
@@ -96,6 +98,10 @@ class Gateway:
         self.receiver = Receiver(
             self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
         )
+        self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
+        self._recorder.start()
+        self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
+        self.receiver.on_rejected = self._recorder.hold
         self._apply_server(config)
         self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
         address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
@@ -129,6 +135,7 @@ class Gateway:
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, _limits(config)
         self.receiver.sources = built
+        self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))

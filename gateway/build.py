@@ -9,6 +9,7 @@ from gateway.config import Config, SourceConfig
 from gateway.locators import compile_locator
 from gateway.providers import Provider
 from gateway.scheme import Scheme
+from gateway.quarantine import Keeping
 from gateway.sources import Source
 from gateway.stamp import Mapper
 
@@ -16,6 +17,11 @@ from gateway.stamp import Mapper
 def sources(config: Config) -> dict[str, Source]:
     """Make the sources of a valid configuration. Raises TransformError when a transform cannot be loaded."""
     return {name: _source(name, source, config) for name, source in config.sources.items()}
+
+
+def keeping(config: Config, built: Mapping[str, Source]) -> Keeping:
+    """Return what the quarantine may keep of requests to the sources that were built."""
+    return Keeping(built, bodies=config.rejections.keep_bodies, addresses=config.rejections.keep_addresses)
 
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:

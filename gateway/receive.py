@@ -27,6 +27,7 @@ from gateway.failpoints import failpoint
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.model import Delivery, Reply, Request
+from gateway.quarantine import UNKNOWN, Rejected
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
 from gateway.telemetry.traces import new_traceparent
@@ -59,6 +60,7 @@ class Receiver:
         self.public_url = public_url
         self.body_timeout = body_timeout
         self.draining = False
+        self.on_rejected: Callable[[Rejected], None] = lambda _: None
         self._inbox = inbox
         self._clock = clock
         self._rng = rng
@@ -80,6 +82,7 @@ class Receiver:
             response = await self._receive(http, exchange)
         except RequestRejected as rejection:
             response = self._refuse(exchange, rejection)
+            self._hold(http, exchange, rejection)
         except InboxUnavailable as error:
             response = self._unavailable(exchange, error)
         except ConnectionError:
@@ -107,7 +110,7 @@ class Receiver:
         if http.method != "POST":
             raise MethodNotAllowed(f"webhooks are sent with POST, not {http.method}")
         request = await self._read(http, source)
-        exchange.bytes_in = len(request.body)
+        exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
         if isinstance(result, Reply):
             return self._shake_hands(exchange, result)
@@ -115,12 +118,15 @@ class Receiver:
 
     async def _read(self, http: web.Request, source: Source) -> Request:
         """Read the wire bytes within the source's limit, chunked or not, and within the time."""
+        return self._request(http, await self._read_body(http, source.body_limit))
+
+    def _request(self, http: web.Request, body: bytes) -> Request:
         return Request(
             method=http.method,
             path=http.rel_url.raw_path,
             query=http.rel_url.raw_query_string,
             headers=tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers),
-            body=await self._read_body(http, source.body_limit),
+            body=body,
             received_at=self._clock.wall(),
             url=self.public_url + http.raw_path if self.public_url else "",
         )
@@ -199,6 +205,22 @@ class Receiver:
             response.force_close()
         return _retry_later(response)
 
+    def _hold(self, http: web.Request, exchange: Exchange, rejection: RequestRejected) -> None:
+        """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
+        request = exchange.request or self._request(http, b"")
+        known = exchange.source in self.sources
+        self.on_rejected(
+            Rejected(
+                source=exchange.source if known else UNKNOWN,
+                label=rejection.label,
+                status=rejection.status,
+                sentence=str(rejection),
+                request=request,
+                body_bytes=len(request.body) if exchange.request else http.content_length,
+                remote=http.remote or "",
+            )
+        )
+
     def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
         exchange.label, exchange.detail = error.label, str(error)
         self._say(exchange, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
@@ -218,20 +240,23 @@ class Receiver:
             detail=exchange.detail,
         )
 
-    async def _not_found(self, _: web.Request) -> web.Response:
-        return _json(HTTPStatus.NOT_FOUND, {"status": "rejected", "reason": UnknownSource.label})
+    async def _not_found(self, http: web.Request) -> web.Response:
+        rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
+        self._hold(http, Exchange(UNKNOWN, "", 0), rejection)
+        return _json(rejection.status, {"status": "rejected", "reason": rejection.label})
 
 
 class Exchange:
     """What the log line of one request is made of."""
 
-    __slots__ = ("bytes_in", "detail", "label", "source", "started", "traceparent")
+    __slots__ = ("bytes_in", "detail", "label", "request", "source", "started", "traceparent")
 
     def __init__(self, source: str, traceparent: str, started: float) -> None:
         self.source = source
         self.traceparent = traceparent
         self.started = started
         self.bytes_in = 0
+        self.request: Request | None = None
         self.label = ""
         self.detail = ""
 

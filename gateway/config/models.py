@@ -114,6 +114,16 @@ class LogConfig(Table):
     )
 
 
+class RejectionsConfig(Table):
+    """What is kept of rejected requests for `gateway doctor`, in the file <inbox>.rejected and within fixed bounds."""
+
+    keep_bodies: bool = Field(
+        default=False,
+        description="Whether bodies of at most 64 KiB are kept; anybody can send them, and they may hold secrets.",
+    )
+    keep_addresses: bool = Field(default=False, description="Whether the addresses of the peers are kept.")
+
+
 class SignatureConfig(Table):
     """How the sender signs, for provider = "hmac" only; docs/signatures.md explains every key.
 
@@ -238,6 +248,7 @@ class Config(Table):
     event_api: EventApiConfig = Field(default_factory=EventApiConfig)
     inbox: InboxConfig = Field(default_factory=InboxConfig)
     log: LogConfig = Field(default_factory=LogConfig)
+    rejections: RejectionsConfig = Field(default_factory=RejectionsConfig)
     sources: dict[str, SourceConfig] = Field(
         default_factory=dict,
         description="The inlets by name, of which there is at least one; the URL of one is /webhooks/<name>.",

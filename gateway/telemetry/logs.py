@@ -139,6 +139,11 @@ class Log:
         write = self._logger.info if level == "ok" else self._logger.error
         write("disk_space", level=level, left=left)
 
+    def quarantine_unwritable(self, *, path: str, reason: str) -> None:
+        """Say that samples of rejected requests cannot be kept; nothing else suffers."""
+        detail = "rejected requests are not kept for `gateway doctor` until it can be written; intake goes on"
+        self._logger.error("quarantine_unwritable", path=path, reason=reason, detail=detail)
+
     def note(self, *, detail: str, source: str = "") -> None:
         """Say something an operator should know about the configuration."""
         self._logger.warning("configuration_note", **_present(source=source), detail=detail)

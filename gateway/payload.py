@@ -98,16 +98,20 @@ def decode(body: bytes, encoding: str, limit: int) -> bytes:
         case "deflate":
             wbits = zlib.MAX_WBITS
         case _:
-            raise EncodingUnsupported("Content-Encoding is none of gzip, deflate, identity")
+            raise EncodingUnsupported(
+                "Content-Encoding is none of gzip, deflate, identity; have whoever compresses the body use one of them"
+            )
     decoder = zlib.decompressobj(wbits)
     try:
         content = decoder.decompress(body, limit + 1)
     except zlib.error as error:
-        raise EncodingInvalid("the body does not decode as its Content-Encoding says") from error
+        raise EncodingInvalid(
+            "the body does not decode as its Content-Encoding says; a proxy may have decompressed it"
+        ) from error
     if len(content) > limit:
         raise BodyTooLarge(f"the decoded body is over the source's limit of {limit} bytes")
     if not decoder.eof or decoder.unused_data:
-        raise EncodingInvalid("the body ends early or has bytes after its compressed data")
+        raise EncodingInvalid("the body ends early or has bytes after its compressed data; something cut or padded it")
     return content
 
 

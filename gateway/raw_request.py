@@ -78,7 +78,7 @@ def _from_http(content: bytes, *, url: str, now: int) -> Request:
     end = _HEAD_END.search(content)
     if end is None:
         raise InvalidPayload(f"no empty line ends the headers; a request is {_SHAPE}")
-    first, *lines = content[: end.start()].decode("latin-1").splitlines()
+    first, *lines = content[: end.start()].decode("latin-1").splitlines() or [""]
     line = _REQUEST_LINE.fullmatch(first.strip())
     if line is None:
         raise InvalidPayload(f"the first line is not such as POST /webhooks/acme HTTP/1.1; a request is {_SHAPE}")

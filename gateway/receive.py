@@ -22,6 +22,7 @@ from gateway.errors import (
     MethodNotAllowed,
     RequestRejected,
     UnknownSource,
+    VerificationError,
 )
 from gateway.failpoints import failpoint
 from gateway.inbox.contract import Inbox
@@ -106,9 +107,12 @@ class Receiver:
         source = self.sources.get(exchange.source)
         if source is None:
             known = ", ".join(sorted(self.sources))
-            raise UnknownSource(f"no source has this name; the sources are {known}")
+            raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
         if http.method != "POST":
-            raise MethodNotAllowed(f"webhooks are sent with POST, not {http.method}")
+            raise MethodNotAllowed(
+                f"webhooks are sent with POST, not {http.method}; a redirect in front turns a POST into a GET, so "
+                "register the final URL"
+            )
         request = await self._read(http, source)
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
@@ -145,9 +149,14 @@ class Receiver:
                         raise too_large
                     chunks.append(chunk)
         except TimeoutError as error:
-            raise BodyTimeout(f"the body did not arrive within {self.body_timeout:g} s") from error
+            raise BodyTimeout(
+                f"the body did not arrive within {self.body_timeout:g} s; look for a proxy that holds bodies back, or "
+                "set server.body_timeout_seconds"
+            ) from error
         except web.RequestPayloadError as error:
-            raise BodyMalformed("the body is not framed as its headers say") from error
+            raise BodyMalformed(
+                "the body is not framed as its headers say; the client, or a proxy, ended it early"
+            ) from error
         return b"".join(chunks)
 
     async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply:
@@ -197,6 +206,8 @@ class Receiver:
 
     def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
         exchange.label, exchange.detail = rejection.label, str(rejection)
+        if isinstance(rejection, VerificationError):
+            exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
         self._say(exchange, "rejected", rejection.status)
         response = _json(rejection.status, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, MethodNotAllowed):

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -310,3 +311,14 @@ def test_large_bodies_are_not_tried() -> None:
     digest = hashlib.sha256(body).hexdigest()
     findings = explain(plain(digest, body), "signature_mismatch", bare(), {}, NOW)
     assert findings[0].cause is Cause.SECRET_UNKNOWN
+
+
+def test_reasons_and_causes_are_documented() -> None:
+    """The page about rejections lists every reason and every cause."""
+    page = (Path(__file__).parents[1] / "docs" / "rejections.md").read_text()
+    assert [cause for cause in Cause if f"`{cause}`" not in page] == []
+    stack, labels = [RequestRejected], set()
+    while stack:
+        stack += (kind := stack.pop()).__subclasses__()
+        labels |= set() if kind.__subclasses__() else {kind.label}
+    assert [label for label in labels if f"`{label}`" not in page] == []

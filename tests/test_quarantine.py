@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway import quarantine
-from gateway.diagnosis import Cause
+from gateway.cli.causes import group
+from gateway.diagnosis import Cause, explain_unknown
 from gateway.quarantine import UNKNOWN, Held, Keeping, Recorder, Rejected
 from gateway.quarantine import ring as bounds
 from gateway.quarantine.redaction import shape
 from gateway.quarantine.ring import Ring
+from gateway.quarantine.sample import make
 from gateway.telemetry.logs import Log
 from tests.signed import NOW, SECRETS, request, signed_headers, source
 
@@ -51,17 +53,21 @@ def test_kept_without_anything_secret(tmp_path: Path) -> None:
     told = replace(told, headers=(*told.headers, ("user-agent", SECRETS["github"]), ("x-api-key", CANARY)))
     kept.hold(replace(sent, request=told, remote="203.0.113.9"))
     kept.flush()
-    [sample] = quarantine.read(path).samples
+    [kept_one] = quarantine.read(path).samples
     content = path.read_bytes()
     signature = dict(sent.request.headers)["x-hub-signature-256"]
     for hidden in (CANARY, SECRETS["github"], signature, signature[7:], "203.0.113.9"):
         assert hidden.encode() not in content
-    assert dict(sample.headers)["x-hub-signature-256"] == "[sha256= 64 hex digits]"
-    assert dict(sample.headers)["authorization"] == f"[Bearer {len(CANARY)} base64url characters]"
-    assert dict(sample.headers)["x-github-event"] == "push"
-    assert (sample.path, sample.query_fields, sample.body_bytes) == ("/webhooks/github/…", 1, len(sent.request.body))
-    assert len(sample.body_sha256) == 64
-    assert (sample.findings[0].cause, sample.body, sample.remote) == (Cause.SECRET_UNKNOWN, None, "")
+    assert dict(kept_one.headers)["x-hub-signature-256"] == "[sha256= 64 hex digits]"
+    assert dict(kept_one.headers)["authorization"] == f"[Bearer {len(CANARY)} base64url characters]"
+    assert dict(kept_one.headers)["x-github-event"] == "push"
+    assert (kept_one.path, kept_one.query_fields, kept_one.body_bytes) == (
+        "/webhooks/github/…",
+        1,
+        len(sent.request.body),
+    )
+    assert len(kept_one.body_sha256) == 64
+    assert (kept_one.findings[0].cause, kept_one.body, kept_one.remote) == (Cause.SECRET_UNKNOWN, None, "")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -84,10 +90,10 @@ def test_unknown_sources_keep_no_values(tmp_path: Path) -> None:
     sent = rejected("gihub", "unknown_source")
     kept.hold(replace(sent, request=replace(sent.request, path="/webhooks/gihub")))
     kept.flush()
-    [sample] = quarantine.read(path).samples
-    assert (sample.source, sample.path) == (UNKNOWN, "/webhooks/gihub")
-    assert {value for _, value in sample.headers} == {""}
-    assert "/webhooks/github" in sample.findings[0].remedy
+    [kept_one] = quarantine.read(path).samples
+    assert (kept_one.source, kept_one.path) == (UNKNOWN, "/webhooks/gihub")
+    assert {value for _, value in kept_one.headers} == {""}
+    assert "/webhooks/github" in kept_one.findings[0].remedy
 
 
 def test_a_flood_is_counted_and_sampled(tmp_path: Path) -> None:
@@ -169,6 +175,18 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(held.samples) == 2
     assert [tally.count for tally in held.tallies] == [2]
     assert all(line.startswith(b"{") and line.endswith(b"}") for line in path.read_bytes().splitlines())
+
+
+def test_old_samples_go(tmp_path: Path) -> None:
+    """A new process leaves out what is older than 30 days."""
+    path = tmp_path / "q"
+    for at in (NOW, NOW + 31 * 86_400_000):
+        kept, sent = recorder(path), rejected()
+        kept.hold(replace(sent, request=replace(sent.request, received_at=at)))
+        kept.flush()
+    held = quarantine.read(path)
+    assert [sample.at for sample in held.samples] == [NOW + 31 * 86_400_000]
+    assert [tally.count for tally in held.tallies] == [1]
 
 
 def test_foreign_content_is_passed_over(tmp_path: Path) -> None:
@@ -287,3 +305,13 @@ async def test_intake_does_not_wait(tmp_path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY))
     await asyncio.to_thread(kept.close)
     assert quarantine.read(path).tallies[0].count == 10_001
+
+
+def test_what_was_not_looked_into_is_told_so() -> None:
+    """Samples of a flood that nobody diagnosed are a group of their own, after those with a cause."""
+    sent = rejected()
+    plain = make(sent, source("github"), (), (), keep_body=False)
+    found = replace(plain, findings=(explain_unknown("/x", ["github"]),))
+    groups = group(Held((plain, found, found), ()), "", 0)
+    assert [(one.finding.cause, one.samples) for one in groups] == [(Cause.URL_NAME, 2), (Cause.UNKNOWN, 1)]
+    assert group(Held((plain,), ()), "other", 0) == group(Held((plain,), ()), "", NOW + 1) == []

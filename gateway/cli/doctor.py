@@ -28,6 +28,8 @@ from gateway.model import Request
 from gateway.quarantine import Held
 from gateway.verify import verify
 
+DEFAULT_SINCE = "7d"
+
 RequestOption = Annotated[
     Path | None,
     typer.Option("--request", metavar="FILE", help="Examine a recorded request: HTTP as sent, or JSON."),
@@ -54,20 +56,20 @@ def doctor(
 ) -> None:
     """Say why requests were rejected and what to do, by what the gateway kept of them.
 
-    Exits 1 when something was rejected, 0 when nothing was.
+    Looks at the last 7 days unless --since says otherwise. Exits 1 when something was rejected, 0 when nothing was.
     """
     if request:
         raise typer.Exit(_examine(config, source, request, moments.option("--at", at), json=json))
     loaded = load_to_look(config)
     _require_known(loaded, source)
     held = _held(loaded)
-    groups = group(held, source, moments.option("--since", since) or 0)
+    groups = group(held, source, moments.option("--since", since or DEFAULT_SINCE) or 0)
     verified = _last_verified(loaded)
     if json:
         write_json([_document(found) for found in groups])
     else:
         for found in groups:
-            _tell(found)
+            _tell(found, verified.get(found.source))
         names = [source] if source else list(loaded.sources)
         for name in names:
             line(f"{name}: last verified delivery {report.moment(verified.get(name))}")
@@ -95,8 +97,9 @@ def _last_verified(config: Config) -> dict[str, int | None]:
     return dict(counts.last_received_at) if counts else {}
 
 
-def _tell(found: Group) -> None:
-    """Print one cause: what, how often, when, and what to do."""
+def _tell(found: Group, verified_at: int | None) -> None:
+    """Print one cause: what, how often, when, what to do, and whether a delivery was verified after it."""
+    later = verified_at is not None and verified_at > found.last_at
     shown = f"{found.samples} of {found.counted} kept" if found.counted > found.samples else str(found.samples)
     report.record(
         [
@@ -108,6 +111,7 @@ def _tell(found: Group) -> None:
             ("count", shown),
             ("first", report.moment(found.first_at)),
             ("last", report.moment(found.last_at)),
+            ("since then", f"verified deliveries, the last {report.moment(verified_at)}" if later else ""),
             *(("or else", f"{other.sentence}; {other.remedy}") for other in found.others),
         ]
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 from gateway import payload
 from gateway.diagnosis.findings import Case, Cause, Finding
+from gateway.diagnosis.senders import who_sends
 from gateway.errors import InvalidPayload
-from gateway.providers import PROVIDERS
 
 MAX_PARSED = 262_144
 MAX_NAMES = 24
+MAX_TOLD = 3
 
 _APP = re.compile(r"A[A-Z0-9]{6,20}")
 _NAME = re.compile(r"[a-z0-9_-]{1,40}")
@@ -93,12 +94,13 @@ def of_the_headers(case: Case) -> Iterator[Finding]:
     if wanted & set(present):
         return
     seen = ", ".join(name for name in dict.fromkeys(present) if _NAME.fullmatch(name))[: MAX_NAMES * 40]
-    for name, header in _signposts(present):
-        if name != case.source.provider.name:
+    for header, names in who_sends(present):
+        if case.source.provider.name not in names:
+            told = " or ".join(names[:MAX_TOLD]) + (" or another" if len(names) > MAX_TOLD else "")
             yield Finding(
                 Cause.OTHER_PROVIDER,
-                f"the request has {header}, which {name} sends, and source {case.source.name} takes {case.title}",
-                f'register this URL with {case.title} alone, and make a source with provider = "{name}" for {name}',
+                f"the request has {header}, which {told} sends, and source {case.source.name} takes {case.title}",
+                f'register this URL with {case.title} alone, and make a source with provider = "{names[0]}" for {told}',
             )
     missing = " or ".join(sorted(wanted)) or "its signature"
     if any("_" in name for name in wanted):
@@ -120,14 +122,6 @@ def _sign_remedy(case: Case) -> str:
     if case.source.provider.name == "github":
         return "GitHub signs once a secret is set: enter it in the Secret field of the webhook's page"
     return f"check that {case.title} was given a secret ({case.source.provider.secret_at}); else a stranger sent this"
-
-
-def _signposts(present: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the providers whose signature header is there, with the header."""
-    for provider in PROVIDERS.values():
-        names = {name for scheme in provider.schemes for name in scheme.headers}
-        if found := names.intersection(present):
-            yield provider.name, min(found)
 
 
 def of_the_body(case: Case) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from gateway.quarantine.sample import Sample
 from gateway.quarantine.tally import MOST_TALLIES, Tally
 
 SLACK_BYTES = 1_048_576
+KEPT_MS = 30 * 86_400_000
 MAX_FILE_BYTES = 2 * TOTAL_BYTES + 4 * SLACK_BYTES
 
 
@@ -38,7 +39,7 @@ def path_of(inbox: Path) -> Path:
 def read(path: Path) -> Held:
     """Return what is in the file, nothing where there is none. Raises OSError."""
     shelves = Shelves()
-    shelves.fill(path)
+    shelves.fill(path, since=0)
     samples = sorted((sample.loads(orjson.loads(line)) for line in shelves.ring.lines()), key=lambda kept: kept.at)
     return Held(tuple(samples), tuple(shelves.tallies.values()))
 
@@ -62,23 +63,24 @@ class Shelves:
         if key in self.tallies or len(self.tallies) < MOST_TALLIES:
             self.tallies[key] = counted
 
-    def fill(self, path: Path) -> None:
-        """Add what is in the file; lines that cannot be read are passed over. Raises OSError."""
+    def fill(self, path: Path, *, since: int) -> None:
+        """Add what the file has of `since` (unix ms) and later; what cannot be read is passed over. Raises OSError."""
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_FILE_BYTES)
         except FileNotFoundError:
             return
         for line in content.splitlines(keepends=True):
-            self._add_line(line)
+            self._add_line(line, since)
 
-    def _add_line(self, line: bytes) -> None:
+    def _add_line(self, line: bytes, since: int) -> None:
         try:
             document: Any = orjson.loads(line)
             if "tally" in document:
-                self.add_tally(tally.loads(document))
-            else:
-                kept = sample.loads(document)
+                counted = tally.loads(document)
+                if counted.last_at >= since:
+                    self.add_tally(counted)
+            elif (kept := sample.loads(document)).at >= since:
                 self.ring.add(kept.source, kept.label, line)
         except (KeyError, TypeError, ValueError):
             return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.diagnosis import Finding, explain, explain_label, explain_unknown
 from gateway.quarantine import sample
-from gateway.quarantine.file import Shelves, Writer
+from gateway.quarantine.file import KEPT_MS, Shelves, Writer
 from gateway.quarantine.sample import UNKNOWN, Rejected
 from gateway.quarantine.tally import MOST_TALLIES, Tally
 from gateway.sources import Source
@@ -80,8 +80,9 @@ class Recorder:
             return
         try:
             if self._shelves is None:
-                self._shelves = Shelves()
-                self._shelves.fill(self._path)
+                shelves = Shelves()
+                shelves.fill(self._path, since=max(news.last_at for news in batch.tallies.values()) - KEPT_MS)
+                self._shelves = shelves
             self._writer.write(self._shelve(batch, self._shelves), self._shelves)
         except OSError as error:
             if not self._unwritable:

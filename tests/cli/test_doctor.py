@@ -32,6 +32,7 @@ async def test_causes_are_grouped(beside: Beside) -> None:
     assert told.out.index("body_rewritten") < told.out.index("unsigned (likely)")
     assert "byte for byte" in told.out
     assert "github: last verified delivery 20" in told.out
+    assert "since then  verified deliveries, the last 20" in told.out
     found = (await beside("doctor", "github", "--json")).json
     assert [(one["cause"], one["samples"], one["proven"]) for one in found] == [
         ("body_rewritten", 3, True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import shlex
 import time
@@ -218,19 +219,20 @@ class Receiver:
 
     def _hold(self, http: web.Request, exchange: Exchange, rejection: RequestRejected) -> None:
         """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
-        request = exchange.request or self._request(http, b"")
-        known = exchange.source in self.sources
-        self.on_rejected(
-            Rejected(
-                source=exchange.source if known else UNKNOWN,
-                label=rejection.label,
-                status=rejection.status,
-                sentence=str(rejection),
-                request=request,
-                body_bytes=len(request.body) if exchange.request else http.content_length,
-                remote=http.remote or "",
+        with contextlib.suppress(MemoryError):  # the answer matters more
+            request = exchange.request or self._request(http, b"")
+            known = exchange.source in self.sources
+            self.on_rejected(
+                Rejected(
+                    source=exchange.source if known else UNKNOWN,
+                    label=rejection.label,
+                    status=rejection.status,
+                    sentence=str(rejection),
+                    request=request,
+                    body_bytes=len(request.body) if exchange.request else http.content_length,
+                    remote=http.remote or "",
+                )
             )
-        )
 
     def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
         exchange.label, exchange.detail = error.label, str(error)

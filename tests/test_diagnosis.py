@@ -191,7 +191,6 @@ URLS = [
     ("https://other.example.com/webhooks/x", "https://hooks.example.com", "https://other.example.com"),
     ("https://other.example.com/webhooks/x", "", "https://other.example.com"),
     ("https://hooks.example.com/webhooks/x/", "https://hooks.example.com", "no slash"),
-    ("https://hooks.example.com:443/webhooks/x", "https://hooks.example.com", ":443"),
 ]
 
 
@@ -243,6 +242,13 @@ LABELS = [
     ("header_repeated", Cause.HEADER_REPEATED),
     ("header_malformed", Cause.HEADER_ALTERED),
     ("timestamp_malformed", Cause.TIMESTAMP_UNIT),
+    ("field_missing", Cause.SIGNED_CONTENT),
+    ("field_repeated", Cause.HEADER_REPEATED),
+    ("field_malformed", Cause.BODY_FORMAT),
+    ("requirement_unmet", Cause.BODY_REWRITTEN),
+    ("handshake_refused", Cause.CONFIGURATION),
+    ("handshake_malformed", Cause.OTHER_PROVIDER),
+    ("handshakes_too_many", Cause.METHOD),
     ("method_not_allowed", Cause.METHOD),
     ("body_too_large", Cause.BODY_LIMIT),
     ("body_timeout", Cause.BODY_CUT),

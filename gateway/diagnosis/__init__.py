@@ -51,7 +51,7 @@ def explain_unknown(path: str, sources: Iterable[str]) -> Finding:
 def _asks(case: Case) -> bool:
     """Tell whether there is a signature to ask about."""
     return bool(case.source.verified and case.source.keys) and case.label.startswith(
-        ("signature_", "timestamp_", "header_")
+        ("signature_", "timestamp_", "header_", "field_", "requirement_")
     )
 
 

@@ -35,6 +35,41 @@ _MEANINGS: dict[str, tuple[Cause, str, str]] = {
         "a header that is part of the signed content is not printable ASCII, or too long",
         "find what rewrites the header on its way; {title} does not send it so",
     ),
+    "field_missing": (
+        Cause.SIGNED_CONTENT,
+        "a field of the body, the form or the query that is part of the signed content is missing",
+        "check signature.signed against what {title} sends, and that no proxy cuts the query off",
+    ),
+    "field_repeated": (
+        Cause.HEADER_REPEATED,
+        "a field of the form or the query that decides something occurs more than once",
+        "register the URL without a query of your own, and find what adds fields on the way",
+    ),
+    "field_malformed": (
+        Cause.BODY_FORMAT,
+        "the body, form or query cannot be read, and a part of it is signed or is the signature",
+        "check the content type chosen where the URL is registered ({register_at})",
+    ),
+    "requirement_unmet": (
+        Cause.BODY_REWRITTEN,
+        "two parts of the request that must be equal differ, such as the body and its signed hash",
+        "let proxies and forwarders pass the body on byte for byte; check signature.require if you wrote it",
+    ),
+    "handshake_refused": (
+        Cause.CONFIGURATION,
+        "the handshake does not show what it has to, such as the verify token",
+        "enter the same verify token here and where the URL is registered ({register_at})",
+    ),
+    "handshake_malformed": (
+        Cause.OTHER_PROVIDER,
+        "the handshake's token is not one that {title} sends, and answering others would sign what strangers write",
+        "nothing, if the URL is registered with {title}; else make a source for who sends it",
+    ),
+    "handshakes_too_many": (
+        Cause.METHOD,
+        "handshakes come faster than {title} sends them, so somebody probes the URL",
+        "nothing; they are answered again after a pause",
+    ),
     "timestamp_malformed": (
         Cause.TIMESTAMP_UNIT,
         "the signed time is not written in the configured unit",

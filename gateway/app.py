@@ -70,7 +70,6 @@ class Gateway:
         self._sender: Sender
         self._forwarder: Forwarder
         self._listener: Listener
-        self._recorder: Recorder
         self.broken = False
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []

@@ -220,19 +220,13 @@ class Receiver:
     def _hold(self, http: web.Request, exchange: Exchange, rejection: RequestRejected) -> None:
         """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
         with contextlib.suppress(MemoryError):  # the answer matters more
-            request = exchange.request or self._request(http, b"")
-            known = exchange.source in self.sources
-            self.on_rejected(
-                Rejected(
-                    source=exchange.source if known else UNKNOWN,
-                    label=rejection.label,
-                    status=rejection.status,
-                    sentence=str(rejection),
-                    request=request,
-                    body_bytes=len(request.body) if exchange.request else http.content_length,
-                    remote=http.remote or "",
-                )
+            read = exchange.request
+            request, size = (read, len(read.body)) if read else (self._request(http, b""), http.content_length)
+            name = exchange.source if exchange.source in self.sources else UNKNOWN
+            rejected = Rejected(
+                name, rejection.label, rejection.status, str(rejection), request, size, http.remote or ""
             )
+            self.on_rejected(rejected)
 
     def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
         exchange.label, exchange.detail = error.label, str(error)

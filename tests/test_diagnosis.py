@@ -101,6 +101,7 @@ PROVEN = {
     "line end cut": rewritten(COMPACT + b"\n", COMPACT, "with a line end at its end"),
     "CRLF to LF": rewritten(b'{\r\n"a":1\r\n}', b'{\n"a":1\n}', "CRLF in place of LF"),
     "LF to CRLF": rewritten(b'{\n"a":1\n}', b'{\r\n"a":1\r\n}', "LF in place of CRLF"),
+    "JSON called a form": rewritten(COMPACT, INDENTED, "as compact JSON", FORM),
     "form re-encoded": rewritten(b"a=b%20c&d=%2F", b"a=b+c&d=%2f", "%20 for blanks", FORM),
     "taken for Latin-1": rewritten("é".encode().decode("latin-1").encode(), "é".encode(), "Latin-1", "text/plain"),
     "decompressed": Spoiled(

@@ -28,10 +28,11 @@ def rewritten(request: Request) -> Iterator[tuple[str, bytes]]:
     if not body or len(body) > MAX_REWRITTEN:
         return
     yield from _line_ends(body)
-    if request.media_type == FORM:
-        yield from _form(body)
-    else:
+    # By its look, as some label JSON as a form.
+    if body.lstrip()[:1] in {b"{", b"["}:
         yield from _json(body)
+    elif request.media_type == FORM:
+        yield from _form(body)
     yield from _charsets(body)
 
 

@@ -27,20 +27,20 @@ def of_the_clock(case: Case) -> Iterator[Finding]:
         return
     if moment is None or not case.label.startswith("timestamp_"):
         return
-    off = (moment - case.now) // 1000
-    where = "ahead of" if off > 0 else "behind"
+    off = abs(moment - case.now) // 1000
+    where = "ahead of" if moment > case.now else "behind"
     yield Finding(
         Cause.CLOCK,
-        f"the signature is genuine and its time, {_told(moment)}, is {abs(off)} s {where} this host's clock, "
+        f"the signature is genuine and its time, {_told(moment)}, is {off} s {where} this host's clock, "
         f"{_told(case.now)}; {_allowed(case)} s are allowed{_retry(case)}",
-        _clock_remedy(off),
+        _clock_remedy(ahead=moment > case.now),
         proven=True,
     )
 
 
-def _clock_remedy(off: int) -> str:
+def _clock_remedy(*, ahead: bool) -> str:
     check_clock = "check that this host's clock follows NTP (timedatectl, chronyc tracking)"
-    if off > 0:
+    if ahead:
         return check_clock
     return f"{check_clock}; if it does, find what holds requests back or replays old ones, as senders sign anew"
 

@@ -15,7 +15,6 @@ from aiohttp import web
 from gateway import admin, build, threads
 from gateway.admin import address, api
 from gateway.admin.replay import Replays
-from gateway.batch import Limits
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import Config
 from gateway.errors import ConfigError, InboxError, TransformError
@@ -116,7 +115,7 @@ class Gateway:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, _limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
@@ -132,7 +131,7 @@ class Gateway:
         old = self._event_api
         self.config = config
         self._event_api = _event_api(config)
-        self._sender.transport, self._sender.limits = self._event_api, _limits(config)
+        self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
         self.receiver.sources = built
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
@@ -291,12 +290,6 @@ def _remembered_ms(config: Config) -> int:
 def _event_api(config: Config) -> EventApi:
     api = config.event_api
     return EventApi(api.url, api.key.reveal(), env=api.env or "", timeout_seconds=api.timeout_seconds)
-
-
-def _limits(config: Config) -> Limits:
-    api = config.event_api
-    alone_in_its_array = api.max_request_bytes - len(b"[]")
-    return Limits(api.max_request_bytes, min(api.max_event_bytes, alone_in_its_array), api.max_batch_events)
 
 
 def _lease_ms(config: Config) -> int:

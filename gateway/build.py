@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway import providers, transform
+from gateway.batch import Limits
 from gateway.config import Config, SourceConfig
 from gateway.locators import compile_locator
 from gateway.providers import Provider
-from gateway.scheme import Scheme
 from gateway.quarantine import Keeping
+from gateway.scheme import Scheme
 from gateway.sources import Source
 from gateway.stamp import Mapper
 
@@ -22,6 +23,13 @@ def sources(config: Config) -> dict[str, Source]:
 def keeping(config: Config, built: Mapping[str, Source]) -> Keeping:
     """Return what the quarantine may keep of requests to the sources that were built."""
     return Keeping(built, bodies=config.rejections.keep_bodies, addresses=config.rejections.keep_addresses)
+
+
+def limits(config: Config) -> Limits:
+    """Return the event API's limits as configured."""
+    api = config.event_api
+    alone_in_its_array = api.max_request_bytes - len(b"[]")
+    return Limits(api.max_request_bytes, min(api.max_event_bytes, alone_in_its_array), api.max_batch_events)
 
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:

@@ -63,10 +63,15 @@ BARE = Scheme(header="X-Acme-Signature")
 
 def bare(**changes: Any) -> Source:
     """Return a source whose scheme signs the body alone, in hex."""
-    secrets = changes.pop("secrets", (KEY,))
+    secrets, params = changes.pop("secrets", (KEY,)), changes.pop("params", {})
     scheme = replace(BARE, **changes)
     return source(
-        "hmac", name="acme", schemes=(scheme,), secrets=secrets, keys=(tuple(map(scheme.decode_key, secrets)),)
+        "hmac",
+        name="acme",
+        schemes=(scheme,),
+        secrets=secrets,
+        params=params,
+        keys=(tuple(map(scheme.decode_key, secrets)),),
     )
 
 
@@ -101,6 +106,12 @@ PROVEN = {
     "line end cut": rewritten(COMPACT + b"\n", COMPACT, "with a line end at its end"),
     "CRLF to LF": rewritten(b'{\r\n"a":1\r\n}', b'{\n"a":1\n}', "CRLF in place of LF"),
     "LF to CRLF": rewritten(b'{\n"a":1\n}', b'{\r\n"a":1\r\n}', "LF in place of CRLF"),
+    "compacted, with a constant signed": Spoiled(
+        plain(mac(b"app-1" + INDENTED).hex(), COMPACT),
+        bare(signed="{param:app}{body}", params={"app": "app-1"}),
+        Cause.BODY_REWRITTEN,
+        "as JSON indented by 2",
+    ),
     "JSON called a form": rewritten(COMPACT, INDENTED, "as compact JSON", FORM),
     "form re-encoded": rewritten(b"a=b%20c&d=%2F", b"a=b+c&d=%2f", "%20 for blanks", FORM),
     "taken for Latin-1": rewritten("é".encode().decode("latin-1").encode(), "é".encode(), "Latin-1", "text/plain"),

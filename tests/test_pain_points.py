@@ -103,7 +103,7 @@ EXPLAINED: list[tuple[int, str, Callable[[], Rejection], list[str]]] = [
     (24, "stale", lambda: slack(BODIES["slack"], secret="8f742231b10e8888abcd9900000085a5", at=NOW - 400_000),
      ["2023-11-14T22:06:40Z", "2023-11-14T22:13:20Z", "400 s behind"]),
     (34, "header dropped", lambda: without("x-slack-signature"),
-     ["x-slack-signature is missing", "headers seen: x-slack-request-timestamp, via"]),
+     ["X-Slack-Signature is missing", "headers seen: x-slack-request-timestamp, via"]),
 ]  # fmt: skip
 
 REFUSED_AT_START = [

@@ -99,7 +99,7 @@ def _last_verified(config: Config) -> dict[str, int | None]:
 
 def _tell(found: Group, verified_at: int | None) -> None:
     """Print one cause: what, how often, when, what to do, and whether a delivery was verified after it."""
-    later = verified_at is not None and verified_at > found.last_at
+    later = verified_at is not None and verified_at >= found.last_at
     shown = f"{found.samples} of {found.counted} kept" if found.counted > found.samples else str(found.samples)
     report.record(
         [

@@ -26,7 +26,7 @@ def of_the_signature(case: Case) -> Iterator[Finding]:
     """Find another algorithm, encoding, prefix or header under which the signature fits."""
     for scheme, keys in schemes_of(case.source):
         for changed in _readings(case, scheme):
-            if fits(case.request, changed, keys):
+            if fits(case.request, changed, keys, case.source):
                 yield _signature_form(case, scheme, changed)
                 return
 
@@ -80,7 +80,9 @@ def of_the_signed_content(case: Case) -> Iterator[Finding]:
         templates = ["{body}", *(_TIMED if scheme.timestamp else ()), *(_NAMED if scheme.id else ())]
         for template in templates:
             absent = {place: "" for place in ("timestamp", "id") if f"{{{place}}}" not in template}
-            if template != scheme.signed and fits(case.request, untimed(scheme, signed=template, **absent), keys):
+            if template != scheme.signed and fits(
+                case.request, untimed(scheme, signed=template, **absent), keys, case.source
+            ):
                 yield Finding(
                     Cause.SIGNED_CONTENT,
                     f"the signature is genuine over {template}, not over {scheme.signed}",
@@ -96,7 +98,7 @@ def of_the_url(case: Case) -> Iterator[Finding]:
         if "{url" not in scheme.signed:
             continue
         for url in _urls(case):
-            if url != case.request.url and fits(replace(case.request, url=url), scheme, keys):
+            if url != case.request.url and fits(replace(case.request, url=url), scheme, keys, case.source):
                 yield _public_url(case, url)
                 return
 

@@ -102,7 +102,7 @@ def of_the_headers(case: Case) -> Iterator[Finding]:
                 f"the request has {header}, which {told} sends, and source {case.source.name} takes {case.title}",
                 f'register this URL with {case.title} alone, and make a source with provider = "{names[0]}" for {told}',
             )
-    missing = " or ".join(sorted(wanted)) or "its signature"
+    missing = " or ".join(dict.fromkeys(scheme.carrier for scheme in case.source.schemes)) or "its signature"
     if any("_" in name for name in wanted):
         yield Finding(
             Cause.HEADERS_DROPPED,

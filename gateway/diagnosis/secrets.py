@@ -27,7 +27,9 @@ def of_another_source(case: Case) -> Iterator[Finding]:
             tried += 1
             if tried > MAX_SECRETS:
                 return
-            if any(fits(case.request, scheme, key_of(scheme, secret)) for scheme, _ in schemes_of(case.source)):
+            if any(
+                fits(case.request, scheme, key_of(scheme, secret), case.source) for scheme, _ in schemes_of(case.source)
+            ):
                 yield _other_secret(case, other.name, index)
                 return
 
@@ -46,7 +48,7 @@ def meant_for_another_source(case: Case) -> Iterator[Finding]:
     """Find another source that would have taken the request as it is."""
     for other in case.sources.values():
         if other.name != case.source.name and any(
-            fits(case.request, scheme, keys) for scheme, keys in schemes_of(other)
+            fits(case.request, scheme, keys, other) for scheme, keys in schemes_of(other)
         ):
             yield Finding(
                 Cause.OTHER_SOURCE,
@@ -63,7 +65,7 @@ def in_another_form(case: Case) -> Iterator[Finding]:
     for scheme, keys in schemes_of(case.source):
         for index, secret in enumerate(case.source.secrets):
             for form, remedy, key in _spellings(secret):
-                if key and key not in keys and fits(case.request, scheme, [key]):
+                if key and key not in keys and fits(case.request, scheme, [key], case.source):
                     sentence = f"the signature fits secrets[{index}] {form}, which is not how it is configured"
                     yield Finding(Cause.SECRET_FORM, sentence, remedy, proven=True)
                     return

@@ -74,9 +74,10 @@ def _other_unit(case: Case, moment: int | None) -> Finding | None:
 def _time_in(case: Case, scheme: Scheme, unit: TimestampUnit, keys: tuple[bytes, ...]) -> int | None:
     changed = untimed(scheme, timestamp_unit=unit)
     try:
-        return check(case.request, changed, keys, case.now).timestamp if changed else None
+        proof = check(case.request, changed, keys, case.now, case.source.params) if changed else None
     except (RequestRejected, ValueError):
         return None
+    return proof.timestamp if proof else None
 
 
 def _told(milliseconds: int) -> str:

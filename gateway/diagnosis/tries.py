@@ -25,12 +25,12 @@ def untimed(scheme: Scheme, **changes: Any) -> Scheme | None:
         return None
 
 
-def fits(request: Request, scheme: Scheme | None, keys: Sequence[bytes]) -> bool:
-    """Tell whether a key makes the request's signature under a scheme of `untimed`."""
+def fits(request: Request, scheme: Scheme | None, keys: Sequence[bytes], source: Source) -> bool:
+    """Tell whether a key makes the request's signature under a scheme of `untimed`, with the source's constants."""
     if scheme is None or not keys or len(request.body) > MAX_TRIED_BODY:
         return False
     try:
-        signatures.check(request, scheme, keys, request.received_at)
+        signatures.check(request, scheme, keys, request.received_at, source.params)
     except (RequestRejected, ValueError):
         return False
     return True
@@ -43,7 +43,7 @@ def fitting_body(request: Request, source: Source, bodies: Iterable[tuple[str, b
         if body in tried:
             continue
         tried.add(body)
-        if any(fits(replace(request, body=body), scheme, keys) for scheme, keys in schemes_of(source)):
+        if any(fits(replace(request, body=body), scheme, keys, source) for scheme, keys in schemes_of(source)):
             return name
     return None
 
@@ -66,7 +66,7 @@ def signed_at(request: Request, source: Source) -> int | None:
     """Return the signed time (unix milliseconds) of a request whose signature fits, else None."""
     for scheme, keys in schemes_of(source):
         try:
-            return signatures.check(request, scheme, keys, request.received_at).timestamp
+            return signatures.check(request, scheme, keys, request.received_at, source.params).timestamp
         except (RequestRejected, ValueError):
             continue
     return None

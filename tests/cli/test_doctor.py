@@ -58,7 +58,7 @@ async def test_all_sources_and_unknown_names(beside: Beside) -> None:
     await _flush(beside)
     told = await beside("doctor")
     assert "register /webhooks/stripe" in told.out
-    assert "x-slack-signature is missing" in told.out
+    assert "X-Slack-Signature is missing" in told.out
     assert (await beside("doctor", "github")).code == 0
     assert (await beside("doctor", "--since", "2999-01-01")).code == 0
 

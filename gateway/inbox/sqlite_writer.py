@@ -101,14 +101,30 @@ class Writer:
         self._thread.join()
 
     def _serve(self) -> None:
-        while not self._finished:
-            group = self._next_group()
-            if group:
-                self._pace.begin()
-                outcomes = self._commit(group)
-                self._pace.end()
-                self._announce(group, outcomes)
-            self._look_after_the_file(idle=not group)
+        waiters: list[_Waiting] = []
+        try:
+            while not self._finished:
+                waiters = self._next_group()
+                idle = not waiters
+                if waiters:
+                    self._pace.begin()
+                    outcomes = self._commit(waiters)
+                    self._pace.end()
+                    self._announce(waiters, outcomes)
+                    waiters = []
+                self._look_after_the_file(idle=idle)
+        except Exception as error:  # noqa: BLE001 - out of memory, or a fault of our own: nothing can be kept any more
+            self.failure = InboxError(f"the thread that writes the inbox ended ({type(error).__name__}); start again")
+            self._give_up(waiters)
+
+    def _give_up(self, waiters: list[_Waiting]) -> None:
+        """Tell those who wait that nothing will be written."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if waiting := self._queue.get_nowait():
+                    waiters.append(waiting)
+        if waiters:
+            self._announce(waiters, [InboxUnavailable(str(self.failure)) for _ in waiters])
 
     def _next_group(self) -> list[_Waiting]:
         """Wait for operations and return all that there are, none after a while without any."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -97,6 +99,31 @@ async def test_a_failed_fsync_ends_the_service(tmp_path: Path) -> None:
         assert again.failure is None
         assert "kept" in [history.entry.delivery.id for history in await again.search(Query())]
         await again.close()
+
+
+async def test_a_writer_that_ends_tells_those_who_wait(tmp_path: Path) -> None:
+    """When the writing thread ends for want of memory, who waits is told and the service ends; what was kept is kept."""
+    short_of_memory = threading.Event()
+
+    def clock() -> float:
+        if short_of_memory.is_set():
+            raise MemoryError
+        return time.monotonic()
+
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000, clock=clock)
+    await keep(inbox, "kept")
+    puts = [inbox.put([delivery(f"lost_{n}")], NOW) for n in range(3)]
+    short_of_memory.set()
+    answers = await asyncio.wait_for(asyncio.gather(*puts, return_exceptions=True), 10)
+    assert {type(answer) for answer in answers} <= {InboxUnavailable, list}
+    assert InboxUnavailable in {type(answer) for answer in answers}
+    assert "MemoryError" in str(inbox.failure)
+    with pytest.raises(InboxUnavailable, match="start again"):
+        await keep(inbox, "later")
+    await inbox.close()
+    again = open_at(tmp_path / "inbox.db")
+    assert "kept" in [history.entry.delivery.id for history in await again.search(Query())]
+    await again.close()
 
 
 async def test_a_checkpoint_that_fails_ends_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

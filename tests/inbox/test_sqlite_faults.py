@@ -102,7 +102,7 @@ async def test_a_failed_fsync_ends_the_service(tmp_path: Path) -> None:
 
 
 async def test_a_writer_that_ends_tells_those_who_wait(tmp_path: Path) -> None:
-    """When the writing thread ends for want of memory, who waits is told and the service ends; what was kept is kept."""
+    """When the writing thread ends for want of memory, who waits is told and the service ends; the kept stays."""
     short_of_memory = threading.Event()
 
     def clock() -> float:

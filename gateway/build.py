@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from gateway import providers, transform
 from gateway.batch import Limits
 from gateway.config import Config, SourceConfig
-from gateway.locators import compile_locator
+from gateway.config.handshake_checks import handshakes_of
+from gateway.locators import Locator, compile_locator
 from gateway.providers import Provider
 from gateway.quarantine import Keeping
 from gateway.scheme import Scheme
@@ -35,9 +37,9 @@ def limits(config: Config) -> Limits:
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:
     provider = providers.get(config.provider)
     schemes = tuple(table.scheme() for table in config.signature) or provider.schemes
-    secrets = tuple(secret.reveal() for secret in config.secrets)
+    secrets = tuple(secret.reveal() for secret in config.secrets if secret.known)
     reference = config.transform or provider.transform
-    places = _places(config, provider)
+    places: Any = _places(config, provider)
     return Source(
         name=name,
         provider=provider,
@@ -56,7 +58,9 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
         secrets=secrets,
         params=config.params,
         keys=tuple(tuple(_key(scheme, secret) for secret in secrets) for scheme in schemes),
-        **{place: tuple(compile_locator(text) for text in texts) for place, texts in places.items()},
+        handshakes=handshakes_of(config, provider),
+        learned_at=next((str(secret.learned_at) for secret in config.secrets if secret.learned_at), ""),
+        **places,
     )
 
 
@@ -68,28 +72,35 @@ def _key(scheme: Scheme, secret: str) -> bytes:
         return b""
 
 
-def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[str, ...]]:
+def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[Locator, ...]]:
     """Return the locators of id, type, time and version: the configured ones where given, else the provider's."""
     given = config.delivery
     return {
-        place: tuple((getattr(given, place) if given else ()) or getattr(provider, place))
+        place: tuple(map(compile_locator, (getattr(given, place) if given else ()) or getattr(provider, place)))
         for place in ("id", "type", "time", "version")
     }
 
 
 def notes(config: Config) -> dict[str, str]:
-    """Say what an operator should know of each source, in a sentence."""
-    found = {}
-    for name, source in config.sources.items():
-        if source.verify == "none":
-            found[name] = 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
-        elif providers.get(source.provider).confidence == "low":
-            found[name] = (
-                f"how {providers.get(source.provider).title} signs was not confirmed by its own documentation; have it "
-                "send a test webhook and see that it is accepted, and that it is refused with another secret"
-            )
-        elif source.provider == "hmac" and not (source.delivery and source.delivery.id):
-            found[name] = (
-                "delivery.id is not set, so the SHA-256 of the body stands for it and equal bodies are absorbed"
-            )
-    return found
+    """Say what an operator should know of each source, in a sentence or more."""
+    found = {name: "; ".join(_notes(source)) for name, source in config.sources.items()}
+    return {name: text for name, text in found.items() if text}
+
+
+def _notes(source: SourceConfig) -> Iterator[str]:
+    provider = providers.get(source.provider)
+    if source.verify == "none":
+        yield 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
+        return
+    if any(not secret.known for secret in source.secrets):
+        yield (
+            "has no secret yet: the first handshake that arrives is trusted, whoever sends it, and its token kept in "
+            f"{source.secrets[0].learned_at}; until then deliveries are answered 503"
+        )
+    if provider.confidence == "low":
+        yield (
+            f"how {provider.title} signs was not confirmed by its own documentation; have it send a test webhook and "
+            "see that it is accepted, and that it is refused with another secret"
+        )
+    if source.provider == "hmac" and not (source.delivery and source.delivery.id):
+        yield "delivery.id is not set, so the SHA-256 of the body stands for it and equal bodies are absorbed"

@@ -10,11 +10,14 @@
         BodyTimeout                  408
         EncodingUnsupported          415
         EncodingInvalid              400
+        HandshakeMalformed           400
+        HandshakesTooMany            429
         VerificationError            401
           SignatureMissing  SignatureMalformed  SignatureMismatch
           HeaderMissing  HeaderRepeated  HeaderMalformed
           FieldMissing  FieldRepeated  FieldMalformed  RequirementUnmet
           TimestampMalformed  TimestampStale  TimestampInFuture
+          HandshakeRefused
         SecretMissing                503  verification is impossible; the provider should come back
       InvalidPayload                 what Delivery.json(), form() and text() raise
       TransformError                 the entry becomes a dead letter with this sentence
@@ -38,6 +41,7 @@ A message names what was expected and what to check; never a secret, a signature
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -72,10 +76,14 @@ class UnknownSource(RequestRejected):
 
 
 class MethodNotAllowed(RequestRejected):
-    """Webhooks are POSTed."""
+    """Webhooks are POSTed; `allowed` are the methods that the source takes."""
 
     label = "method_not_allowed"
     status = 405
+
+    def __init__(self, message: str, allowed: Iterable[str] = ("POST",)) -> None:
+        super().__init__(message)
+        self.allowed = ", ".join(sorted(allowed))
 
 
 class BodyTooLarge(RequestRejected):
@@ -109,6 +117,19 @@ class EncodingInvalid(RequestRejected):
     """The body does not decode as its Content-Encoding says."""
 
     label = "encoding_invalid"
+
+
+class HandshakeMalformed(RequestRejected):
+    """The handshake's token is not one that its provider sends."""
+
+    label = "handshake_malformed"
+
+
+class HandshakesTooMany(RequestRejected):
+    """Handshakes that are answered with the secret's help come faster than any provider sends them."""
+
+    label = "handshakes_too_many"
+    status = 429
 
 
 class VerificationError(RequestRejected):
@@ -196,8 +217,14 @@ class TimestampInFuture(VerificationError):
     label = "timestamp_in_future"
 
 
+class HandshakeRefused(VerificationError):
+    """The handshake does not show what it has to, such as the verify token, or the secret that was learned."""
+
+    label = "handshake_refused"
+
+
 class SecretMissing(RequestRejected):
-    """The source has no usable secret, so nothing can be verified; configuration refuses this before it happens."""
+    """The source has no usable secret, or has not learned it yet, so nothing can be verified."""
 
     label = "secret_missing"
     status = 503

@@ -129,11 +129,26 @@ class StampedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A handshake answered to the provider instead of keeping a delivery."""
+    """A handshake answered to the provider instead of keeping a delivery.
+
+    `kind` is the handshake's name in the log. A `rationed` one is given only so often, as it is made with the secret
+    for whoever asks.
+    """
 
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain"
+    headers: tuple[tuple[str, str], ...] = ()
+    kind: str = ""
+    rationed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The first handshake of a source without a secret: `secret` becomes it, and then `reply` is answered."""
+
+    secret: str = field(repr=False)
+    reply: Reply
 
 
 class State(enum.StrEnum):

@@ -26,14 +26,15 @@ from gateway.errors import (
     VerificationError,
 )
 from gateway.failpoints import failpoint
+from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
-from gateway.model import Delivery, Reply, Request
+from gateway.model import Delivery, Learned, Reply, Request
 from gateway.quarantine import UNKNOWN, Rejected
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
 from gateway.telemetry.traces import new_traceparent
-from gateway.verify import verify
+from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
 RETRY_AFTER_SECONDS = 5
@@ -68,6 +69,7 @@ class Receiver:
         self._rng = rng
         self._log = log
         self._on_accepted = on_accepted
+        self._effects = Effects(clock=clock, log=log)
 
     def application(self) -> web.Application:
         """Return the aiohttp application with the webhook routes, with and without a trailing slash."""
@@ -109,17 +111,14 @@ class Receiver:
         if source is None:
             known = ", ".join(sorted(self.sources))
             raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
-        if http.method != "POST":
-            raise MethodNotAllowed(
-                f"webhooks are sent with POST, not {http.method}; a redirect in front turns a POST into a GET, so "
-                "register the final URL"
-            )
+        if http.method not in source.methods:
+            raise no_handshake(http.method, source)
         request = await self._read(http, source)
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
-        if isinstance(result, Reply):
-            return self._shake_hands(exchange, result)
-        return await self._keep(exchange, source, result)
+        if isinstance(result, Delivery):
+            return await self._keep(exchange, source, result)
+        return await self._shake_hands(exchange, source, result)
 
     async def _read(self, http: web.Request, source: Source) -> Request:
         """Read the wire bytes within the source's limit, chunked or not, and within the time."""
@@ -160,7 +159,7 @@ class Receiver:
             ) from error
         return b"".join(chunks)
 
-    async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply:
+    async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply | Learned:
         """Verify; in a thread where decoding or hashing would hold up other requests."""
         now = self._clock.wall()
         if len(request.body) > LARGE_BODY_BYTES or request.values("content-encoding"):
@@ -198,9 +197,13 @@ class Receiver:
                 f"the inbox's disk has {space} left, kept for providers that do not retry; make room"
             )
 
-    def _shake_hands(self, exchange: Exchange, reply: Reply) -> web.Response:
+    async def _shake_hands(self, exchange: Exchange, source: Source, result: Reply | Learned) -> web.Response:
+        reply = await self._effects.bring_about(source, result)
+        if isinstance(result, Learned):
+            self.sources = taught(self.sources, source.learned_at, result.secret)
+        exchange.detail = reply.kind
         self._say(exchange, "handshake", reply.status)
-        headers = {"X-Content-Type-Options": "nosniff"}
+        headers = {"X-Content-Type-Options": "nosniff", **dict(reply.headers)}
         return web.Response(
             status=reply.status, body=reply.body, content_type=reply.content_type, charset="utf-8", headers=headers
         )
@@ -212,7 +215,7 @@ class Receiver:
         self._say(exchange, "rejected", rejection.status)
         response = _json(rejection.status, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, MethodNotAllowed):
-            response.headers["Allow"] = "POST"
+            response.headers["Allow"] = rejection.allowed
         if isinstance(rejection, BodyTooLarge | BodyTimeout):
             response.force_close()
         return _retry_later(response)
@@ -273,7 +276,7 @@ def _json(status: int, document: dict[str, str]) -> web.Response:
 
 
 def _retry_later(response: web.Response) -> web.Response:
-    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if response.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
+from gateway.handshake_answers import Means
+from gateway.handshakes import Handshake
 from gateway.locators import Locator
 from gateway.providers import Provider
 from gateway.scheme import Scheme
@@ -17,7 +20,8 @@ class Source:
     """One configured inlet; its URL path is `/webhooks/<name>`.
 
     `keys` has one tuple of keys per scheme, in the order of `secrets`, and `checks` the compiled check of each scheme.
-    `params` are the operator's constants in them. Without `verified` every request is taken.
+    `params` are the operator's constants in them. Without `verified` every request is taken. `learned_at` is the file
+    that keeps the secret which the first handshake gives; until then there is none.
     """
 
     name: str
@@ -33,6 +37,8 @@ class Source:
     time: tuple[Locator, ...] = ()
     version: tuple[Locator, ...] = ()
     params: Mapping[str, str] = field(default_factory=dict)
+    handshakes: tuple[Handshake, ...] = ()
+    learned_at: str = ""
     checks: tuple[Check, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -56,3 +62,24 @@ class Source:
         """Headers that hold credentials or signatures, which are not kept with a delivery."""
         carriers = {name for scheme in self.schemes for name in scheme.headers}
         return frozenset({"authorization", "proxy-authorization", "cookie", *self.provider.secret_headers, *carriers})
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The HTTP methods that the source takes: POST, and those of its handshakes."""
+        return frozenset({"POST", *(handshake.method for handshake in self.handshakes)})
+
+    @property
+    def awaits_secret(self) -> bool:
+        """Whether nothing can be verified before the first handshake gives the secret."""
+        return self.verified and bool(self.learned_at) and not self.secrets
+
+    @property
+    def means(self) -> Means:
+        """What handshakes are answered with."""
+        keys = self.keys[0] if self.keys else ()
+        return Means(self.handshakes, keys, self.secrets, self.params, learns=self.awaits_secret)
+
+    def with_secret(self, secret: str) -> Self:
+        """Return the source with the secret that a handshake gave. Raises ValueError when it cannot be one."""
+        keys = tuple((scheme.decode_key(secret),) for scheme in self.schemes)
+        return replace(self, secrets=(secret,), keys=keys)

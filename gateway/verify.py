@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from gateway import multipart, payload, signatures
-from gateway.errors import BodyMalformed, InvalidPayload
+from gateway import handshake_answers, multipart, payload, signatures
+from gateway.errors import BodyMalformed, InvalidPayload, MethodNotAllowed, SecretMissing
 from gateway.locators import Content, first, to_milliseconds
-from gateway.model import Delivery, Reply, Request
+from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
 from gateway.signatures import Proof
 from gateway.sources import Source
@@ -15,18 +15,20 @@ from gateway.sources import Source
 MAX_ID_LENGTH = 255
 
 
-def verify(request: Request, source: Source, now: int, traceparent: str = "") -> Delivery | Reply:
+def verify(request: Request, source: Source, now: int, traceparent: str = "") -> Delivery | Reply | Learned:
     """Return the delivery that `request` is, or the reply to a handshake; `now` is unix milliseconds.
 
     Raises RequestRejected, and nothing else, whatever the request holds.
     """
     provider = source.provider
-    if provider.probe and (reply := provider.probe(request)):
+    if reply := _answer_unsigned(request, source):
         return reply
+    if request.method != "POST":
+        raise no_handshake(request.method, source)
     inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
     proof = _prove(inner, source, now)
     content = _decode(inner, source, proof)
-    if provider.handshake and (reply := provider.handshake(content)):
+    if reply := _answer_signed(content, source):
         return reply
     facts = _describe(content, source, proof)
     return Delivery(
@@ -47,10 +49,39 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     )
 
 
+def _answer_unsigned(request: Request, source: Source) -> Reply | Learned | None:
+    """Answer the handshakes that the provider does not sign; a POST with a signature is never taken for one."""
+    if source.provider.probe and (reply := source.provider.probe(request)):
+        return reply
+    if not source.handshakes or (request.method == "POST" and _carries_signature(request, source)):
+        return None
+    return handshake_answers.answer(Content(request, request.body), source.means, verified=False)
+
+
+def _answer_signed(content: Content, source: Source) -> Reply | Learned | None:
+    """Answer the handshakes of a verified request, which is a delivery where it is none."""
+    if source.provider.handshake and (reply := source.provider.handshake(content)):
+        return reply
+    return handshake_answers.answer(content, source.means, verified=True) if source.handshakes else None
+
+
+def no_handshake(method: str, source: Source) -> MethodNotAllowed:
+    """Say that a method is not one that deliveries come with."""
+    kinds = ", ".join(handshake.kind for handshake in source.handshakes if handshake.method == method)
+    only = f", which is for the handshakes {kinds} alone" if kinds else ""
+    return MethodNotAllowed(f"webhooks are sent with POST, not {method}{only}", source.methods)
+
+
+def _carries_signature(request: Request, source: Source) -> bool:
+    return any(request.values(name) for scheme in source.schemes for name in scheme.headers)
+
+
 def _prove(request: Request, source: Source, now: int) -> Proof:
     """Check the signature by the first scheme that finds one in the request; there is no fallback to a later one."""
     if not source.verified:
         return Proof()
+    if source.awaits_secret:
+        raise SecretMissing("the source has no secret yet; start the handshake at the sender, whose first one gives it")
     if source.provider.check:
         return source.provider.check(request, source.secrets, now)
     for check in source.checks:

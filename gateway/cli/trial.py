@@ -18,7 +18,7 @@ from gateway.config import Config
 from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
 from gateway.history import History, Query
 from gateway.inbox.contract import Inbox
-from gateway.model import Delivery, Entry, Reply, Request, Skip
+from gateway.model import Delivery, Entry, Request, Skip
 from gateway.sources import Source
 from gateway.transform import Runner
 from gateway.verify import verify
@@ -102,7 +102,7 @@ def _from_file(path: Path, source: Source, headers: list[tuple[str, str]]) -> De
         result = verify(request, replace(source, verified=False), now)
     except RequestRejected as error:
         raise TransformError(f"{path}: {error}") from error
-    if isinstance(result, Reply):
+    if not isinstance(result, Delivery):
         raise TransformError(f"{path}: this is a handshake, which is answered and never mapped")
     return result
 

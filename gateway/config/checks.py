@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway import providers, transform
 from gateway.config.faults import Fault
+from gateway.config.handshake_checks import check_handshakes, check_learned
 from gateway.config.models import SOURCE_NAME, Config, SourceConfig
 from gateway.config.secrets import Secret
 from gateway.errors import ConfigError, TransformError
@@ -40,6 +41,7 @@ def check(config: Config) -> Iterator[Fault]:
     for name, source in config.sources.items():
         yield from _check_source(name, source, config)
     yield from _check_shared_secrets(config)
+    yield from check_learned(config)
 
 
 def _check_addresses(config: Config) -> Iterator[Fault]:
@@ -60,8 +62,9 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
         yield from _check_signature(name, source)
         yield from _check_params(name, source, provider)
         yield from _check_public_url(name, source, provider, config.server.public_url)
+        yield from check_handshakes(name, source, provider, config.server.public_url)
         for index, secret in enumerate(source.secrets):
-            if sentence := _secret_fault(secret, source, provider):
+            if secret.known and (sentence := _secret_fault(secret, source, provider)):
                 yield Fault((*at, "secrets", index), sentence)
     reference = source.transform or (provider.transform if provider else None)
     if reference and (sentence := _transform_fault(reference, config.path.parent)):
@@ -92,7 +95,7 @@ def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:
 def _check_signature(name: str, source: SourceConfig) -> Iterator[Fault]:
     at = ("sources", name)
     if source.provider != "hmac":
-        for key in ("signature", "delivery"):
+        for key in ("signature", "delivery", "handshake"):
             if getattr(source, key):
                 yield Fault(
                     (*at, key), f'is fixed for provider = "{source.provider}"; remove it, or set provider = "hmac"'
@@ -158,6 +161,8 @@ def _check_shared_secrets(config: Config) -> Iterator[Fault]:
     known = {name: source for name, source in config.sources.items() if source.provider in providers.names()}
     for name, source in known.items():
         for index, secret in enumerate(source.secrets):
+            if not secret.known:
+                continue
             schemes = tuple(table.scheme() for table in source.signature)
             other, provider, signed = first.setdefault(secret, (name, source.provider, schemes))
             if (provider, signed) != (source.provider, schemes):

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.config.handshakes import HandshakeConfig, MacConfig
 from gateway.config.models import (
     AdminConfig,
     Config,
@@ -42,6 +43,8 @@ _TABLES: dict[Location, type[BaseModel]] = {
     ("sources", "*"): SourceConfig,
     ("sources", "*", "signature"): SignatureConfig,
     ("sources", "*", "delivery"): DeliveryConfig,
+    ("sources", "*", "handshake"): HandshakeConfig,
+    ("sources", "*", "handshake", "mac"): MacConfig,
 }
 _NOT_A_TABLE = "is not a table; write it as a [table] with its keys below"
 _SENTENCES = {
@@ -140,7 +143,7 @@ def _sentence(location: Location, details: ErrorDetails, document: dict[str, Any
 
 
 def _known_keys(location: Location) -> list[str]:
-    return list(_TABLES[_generic(location)].model_fields)
+    return [field.alias or name for name, field in _TABLES[_generic(location)].model_fields.items()]
 
 
 def _generic(location: Location) -> Location:

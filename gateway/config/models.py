@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from gateway import providers
-from gateway.config.secrets import Secret, SecretReference
+from gateway.config.handshakes import HandshakeConfig
+from gateway.config.secrets import Secret, SecretReference, SourceSecretReference
+from gateway.config.table import Table
 from gateway.config.values import (
     EnvironmentName,
     EventApiUrl,
@@ -35,12 +37,6 @@ GIB = 1024**3
 DAY_SECONDS = 86_400
 
 Texts = tuple[str, ...]
-
-
-class Table(BaseModel):
-    """A table of the file: frozen, strictly typed, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ServerConfig(Table):
@@ -209,10 +205,11 @@ class SourceConfig(Table):
     """One inlet; its URL is /webhooks/<name>."""
 
     provider: str = Field(description="Who sends, and how it signs.", json_schema_extra={"enum": [*providers.names()]})
-    secrets: tuple[SecretReference, ...] = Field(
+    secrets: tuple[SourceSecretReference, ...] = Field(
         (),
         strict=False,
-        description='What requests are signed with, each as "${NAME}" or "file:<path>"; any of them may match.',
+        description='What requests are signed with, each as "${NAME}" or "file:<path>"; any of them may match. '
+        '"learned:<path>" is the file that will keep what the sender\'s first handshake gives.',
     )
     verify: Literal["signature", "none"] = Field(
         "signature", description="none takes requests of anyone, unverified; then there are no secrets."
@@ -236,6 +233,7 @@ class SourceConfig(Table):
         (), description="How the sender signs; of several the first that finds a signature decides."
     )
     delivery: DeliveryConfig | None = None
+    handshake: tuple[HandshakeConfig, ...] = Field((), strict=False, description="The sender's handshakes, if any.")
 
 
 class Config(Table):

@@ -14,17 +14,27 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 MAX_SECRET_BYTES = 65_536
 SHOWN = "Secret(…)"
+LEARNED = "learned:"
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Secret:
-    """A text that only `reveal` gives: shown and serialised as a placeholder, neither copied nor pickled."""
+    """A text that only `reveal` gives: shown and serialised as a placeholder, neither copied nor pickled.
 
-    __slots__ = ("_text",)
+    One that a handshake gives is kept in the file `learned_at`, and `known` once it is there.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_text", "learned_at")
+
+    def __init__(self, text: str, learned_at: Path | None = None) -> None:
         self._text = text
+        self.learned_at = learned_at
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a text, which one that is yet to be learned lacks."""
+        return bool(self._text)
 
     def reveal(self) -> str:
         """Return the text."""
@@ -90,12 +100,31 @@ def resolve(value: Any, info: ValidationInfo) -> Any:
     return Secret(secret)
 
 
+def resolve_source_secret(value: Any, info: ValidationInfo) -> Any:
+    """Read the secret that `value` refers to, or note the file in which the first handshake's will be kept."""
+    if not isinstance(value, str) or not value.startswith(LEARNED):
+        return resolve(value, info)
+    path = _surroundings(info).path.parent.absolute() / value.removeprefix(LEARNED)
+    if path.exists():
+        return Secret(resolve(f"file:{path}", info).reveal(), path)
+    if not value.removeprefix(LEARNED) or not path.parent.is_dir():
+        raise _fault(f"names no file in a folder that is there; create the folder {path.parent}, or correct the path")
+    return Secret("", path)
+
+
 SecretReference = Annotated[
     Secret,
     BeforeValidator(resolve),
     WithJsonSchema({"type": "string", "pattern": rf"^({_REFERENCE.pattern}|file:.+)$"}),
 ]
 """A secret, written as `${NAME}` or `file:<path>`; a relative path is relative to the configuration file's folder."""
+
+SourceSecretReference = Annotated[
+    Secret,
+    BeforeValidator(resolve_source_secret),
+    WithJsonSchema({"type": "string", "pattern": rf"^({_REFERENCE.pattern}|file:.+|{LEARNED}.+)$"}),
+]
+"""A secret as above, or `learned:<path>`: the file that will keep the one which the sender's first handshake gives."""
 
 
 def _surroundings(info: ValidationInfo) -> Surroundings:

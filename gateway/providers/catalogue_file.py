@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from gateway.errors import ConfigError
+from gateway.handshakes import Handshake
 from gateway.locators import compile_locator
 from gateway.providers.contract import MIB, Answer, Provider, Retries
 from gateway.providers.tables import read
@@ -55,7 +56,7 @@ class _File:
     retries: Retries = field(default_factory=Retries)
     limits: _Limits = field(default_factory=_Limits)
     answers: Mapping[str, Answer] = field(default_factory=dict)
-    handshake: tuple[Mapping[str, Any], ...] = ()
+    handshake: tuple[Handshake, ...] = ()
 
 
 def parse(name: str, text: str) -> Provider:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from gateway.handshakes import Handshake
 from gateway.locators import Content
 from gateway.model import Reply, Request
 from gateway.scheme import Scheme
@@ -94,7 +95,7 @@ class Provider:
     describe: Callable[[Content, Proof], Facts] | None = None
     probe: Callable[[Request], Reply | None] | None = None
     handshake: Callable[[Content], Reply | None] | None = None
-    handshakes: tuple[Mapping[str, Any], ...] = ()
+    handshakes: tuple[Handshake, ...] = ()
     secret_fault: Callable[[str], str | None] | None = None
     secret_headers: tuple[str, ...] = ()
     payload_field: str = ""

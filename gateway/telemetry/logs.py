@@ -92,6 +92,14 @@ class Log:
         """Say that a delivery came without its own id, so that the digest of its body stands for it."""
         self._logger.warning("delivery_id_missing", source=delivery.source, **_identify(delivery, ""))
 
+    def secret_learned(self, *, source: str, path: str) -> None:
+        """Say that the first handshake gave a source its secret, which rests on trust in whoever came first."""
+        detail = (
+            f"the first handshake was trusted and its token is the secret from now on, kept in {path}; make sure that "
+            "it came from the sender, and if not, delete the file, reload, and register the URL again"
+        )
+        self._logger.warning("secret_learned", source=source, detail=detail)
+
     def lease_lost(self, *, delivery: Delivery, state: str) -> None:
         """Say that another forwarder took an entry over."""
         self._logger.warning("lease_lost", source=delivery.source, **_identify(delivery, ""), state=state)

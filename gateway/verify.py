@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from gateway import handshake_answers, multipart, payload, signatures
-from gateway.errors import BodyMalformed, InvalidPayload, MethodNotAllowed, SecretMissing
+from gateway.errors import BodyMalformed, InvalidPayload, MethodNotAllowed, SecretMissing, SignatureMismatch
 from gateway.locators import Content, first, to_milliseconds
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
@@ -86,8 +86,19 @@ def _prove(request: Request, source: Source, now: int) -> Proof:
         return source.provider.check(request, source.secrets, now)
     for check in source.checks:
         if proof := check(request, now):
+            _refuse_answered(source, proof.signed)
             return proof
     raise signatures.unsigned(request, source.schemes)
+
+
+def _refuse_answered(source: Source, signed: bytes) -> None:
+    """Refuse what anyone can have signed by asking for a handshake: such a signature proves nothing."""
+    for handshake in source.handshakes:
+        if handshake.can_sign(signed):
+            raise SignatureMismatch(
+                f"the signed bytes are ones that the handshake {handshake.kind} signs for whoever asks; "
+                "a delivery of this sender never consists of them alone"
+            )
 
 
 def _decode(request: Request, source: Source, proof: Proof) -> Content:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from gateway.app import Gateway
 from gateway.clock import Clock
@@ -116,6 +118,14 @@ class World:
         options = {"headers": list(headers), "skip_auto_headers": ["Content-Type"], **more}
         async with self._session.post(self.url(source), data=body, **options) as response:
             return response.status, await response.text()
+
+    async def ask(
+        self, method: str, source: str, headers: Any = (), body: bytes = b"", query: str = ""
+    ) -> tuple[int, str, CIMultiDictProxy[str]]:
+        """Send a request of any method to a source; return status, body and headers."""
+        options: Any = {"headers": list(headers), "skip_auto_headers": ["Content-Type"], "data": body or None}
+        async with self._session.request(method, URL(self.url(source) + query, encoded=True), **options) as response:
+            return response.status, await response.text(), response.headers
 
     async def send(self, source: str, body: bytes, *more: tuple[str, str], at: int | None = None) -> tuple[int, str]:
         """Post a body as the source's provider signs it now, or at `at` (unix ms)."""

@@ -31,6 +31,10 @@ def check_handshakes(name: str, source: SourceConfig, provider: Provider, public
     if source.verify == "none" and (kinds := [handshake.kind for handshake in handshakes if _uses_secret(handshake)]):
         sentence = f"leaves out the secret with which the handshake {kinds[0]} is answered; give secrets instead"
         yield Fault((*at, "verify"), sentence, ((*at, "secrets"),))
+    schemes = tuple(table.scheme() for table in source.signature) or provider.schemes
+    if schemes and schemes[0].asymmetric and (kinds := [item.kind for item in handshakes if _uses_secret(item)]):
+        sentence = f"has a mac in the handshake {kinds[0]}, and this sender's secret is a public key; remove that mac"
+        yield Fault((*at, "handshake"), sentence, ((*at, "signature"),))
     learned = [index for index, secret in enumerate(source.secrets) if secret.learned_at]
     if learned and not any(handshake.learn for handshake in handshakes):
         sentence = 'is never learned, as this sender gives no secret in a handshake; write "${NAME}" or "file:<path>"'

@@ -105,9 +105,9 @@ def resolve_source_secret(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str) or not value.startswith(LEARNED):
         return resolve(value, info)
     path = _surroundings(info).path.parent.absolute() / value.removeprefix(LEARNED)
-    if path.exists():
+    if path.is_file():
         return Secret(resolve(f"file:{path}", info).reveal(), path)
-    if not value.removeprefix(LEARNED) or not path.parent.is_dir():
+    if path.exists() or not path.parent.is_dir():
         raise _fault(f"names no file in a folder that is there; create the folder {path.parent}, or correct the path")
     return Secret("", path)
 

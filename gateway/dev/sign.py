@@ -39,7 +39,14 @@ def signed_sample(
 def sign_sample(
     source: Source, config: SourceConfig, sample: Sample, *, url: str, now: int, rng: random.Random
 ) -> SignedRequest:
-    """Return a sample with the headers its provider would send; `now` is unix milliseconds."""
+    """Return a sample with the headers its provider would send; `now` is unix milliseconds.
+
+    Raises ValueError, with a sentence, for a source that awaits its secret.
+    """
+    if source.awaits_secret:
+        raise ValueError(
+            f"there is no secret to sign with yet; the first handshake gives it, kept in {source.learned_at}"
+        )
     headers = (*sample.headers, *_located_headers(config, sample, rng))
     if not source.verified:
         return SignedRequest(sample.type, headers, sample.body)

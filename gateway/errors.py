@@ -32,16 +32,14 @@
       EventApiError                  what kept a request from being answered
         EventApiUnreachable          nothing was sent
         EventApiInterrupted          sent, and nothing is known of its fate
-      AdminRefused                   answered on the admin listener with `status`
-        AdminRequestInvalid          400
-        AdminCallerRefused           403
+      AdminRefused                   of gateway.admin.refusals: answered on the admin listener with `status`
 
-A message names what was expected and what to check; never a secret, a signature or a body.
+Those of handshakes are in gateway.handshake_errors. A message names what was expected and what to check; never a
+secret, a signature or a body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -81,9 +79,9 @@ class MethodNotAllowed(RequestRejected):
     label = "method_not_allowed"
     status = 405
 
-    def __init__(self, message: str, allowed: Iterable[str] = ("POST",)) -> None:
+    def __init__(self, message: str, allowed: str = "POST") -> None:
         super().__init__(message)
-        self.allowed = ", ".join(sorted(allowed))
+        self.allowed = allowed
 
 
 class BodyTooLarge(RequestRejected):
@@ -117,19 +115,6 @@ class EncodingInvalid(RequestRejected):
     """The body does not decode as its Content-Encoding says."""
 
     label = "encoding_invalid"
-
-
-class HandshakeMalformed(RequestRejected):
-    """The handshake's token is not one that its provider sends."""
-
-    label = "handshake_malformed"
-
-
-class HandshakesTooMany(RequestRejected):
-    """Handshakes that are answered with the secret's help come faster than any provider sends them."""
-
-    label = "handshakes_too_many"
-    status = 429
 
 
 class VerificationError(RequestRejected):
@@ -217,12 +202,6 @@ class TimestampInFuture(VerificationError):
     label = "timestamp_in_future"
 
 
-class HandshakeRefused(VerificationError):
-    """The handshake does not show what it has to, such as the verify token, or the secret that was learned."""
-
-    label = "handshake_refused"
-
-
 class SecretMissing(RequestRejected):
     """The source has no usable secret, or has not learned it yet, so nothing can be verified."""
 
@@ -306,23 +285,3 @@ class EventApiInterrupted(EventApiError):
     """The connection broke or timed out after sending, so the request may have been accepted."""
 
     label = "interrupted"
-
-
-class AdminRefused(GatewayError):
-    """A request to the admin listener that is answered with `status` and changes nothing."""
-
-    label = "refused"
-    status: ClassVar[int] = 400
-
-
-class AdminRequestInvalid(AdminRefused):
-    """The request is not one that the admin listener knows."""
-
-    label = "request_invalid"
-
-
-class AdminCallerRefused(AdminRefused):
-    """Whoever asks may not."""
-
-    label = "caller_refused"
-    status = 403

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import payload
-from gateway.errors import BodyMalformed, HandshakeMalformed, HandshakeRefused, SecretMissing
+from gateway.errors import BodyMalformed, SecretMissing
+from gateway.handshake_errors import HandshakeMalformed, HandshakeRefused
 from gateway.handshakes import MAX_TOKEN_LENGTH, Handshake, Mac
 from gateway.locators import Content, compile_locator
 from gateway.model import Learned, Reply

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway import learned_secrets
 from gateway.clock import Clock
-from gateway.errors import HandshakeMalformed, HandshakesTooMany
+from gateway.handshake_errors import HandshakeMalformed, HandshakesTooMany
 from gateway.model import Learned, Reply
 from gateway.ration import Ration
 from gateway.sources import Source

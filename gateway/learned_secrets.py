@@ -7,7 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from gateway.errors import HandshakeRefused, SecretMissing
+from gateway.errors import SecretMissing
+from gateway.handshake_errors import HandshakeRefused
 
 
 def keep(path: Path, secret: str) -> None:

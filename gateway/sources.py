@@ -61,6 +61,7 @@ class Source:
     def secret_headers(self) -> frozenset[str]:
         """Headers that hold credentials or signatures, which are not kept with a delivery."""
         carriers = {name for scheme in self.schemes for name in scheme.headers}
+        carriers |= {item.token.removeprefix("header:").lower() for item in self.handshakes if item.learn}
         return frozenset({"authorization", "proxy-authorization", "cookie", *self.provider.secret_headers, *carriers})
 
     @property

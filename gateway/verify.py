@@ -5,7 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from gateway import handshake_answers, multipart, payload, signatures
-from gateway.errors import BodyMalformed, InvalidPayload, MethodNotAllowed, SecretMissing, SignatureMismatch
+from gateway.errors import (
+    BodyMalformed,
+    InvalidPayload,
+    MethodNotAllowed,
+    SecretMissing,
+    SignatureMismatch,
+    VerificationError,
+)
 from gateway.locators import Content, first, to_milliseconds
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
@@ -26,7 +33,12 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     if request.method != "POST":
         raise no_handshake(request.method, source)
     inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
-    proof = _prove(inner, source, now)
+    try:
+        proof = _prove(inner, source, now)
+    except VerificationError:
+        if reply := _answer_anyone(request, source):
+            return reply
+        raise
     content = _decode(inner, source, proof)
     if reply := _answer_signed(content, source):
         return reply
@@ -50,10 +62,16 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
 
 
 def _answer_unsigned(request: Request, source: Source) -> Reply | Learned | None:
-    """Answer the handshakes that the provider does not sign; a POST with a signature is never taken for one."""
+    """Answer what the provider does not sign; a POST with a signature could be a delivery, so that is checked first."""
     if source.provider.probe and (reply := source.provider.probe(request)):
         return reply
-    if not source.handshakes or (request.method == "POST" and _carries_signature(request, source)):
+    if request.method == "POST" and _carries_signature(request, source):
+        return None
+    return _answer_anyone(request, source)
+
+
+def _answer_anyone(request: Request, source: Source) -> Reply | Learned | None:
+    if not source.handshakes:
         return None
     return handshake_answers.answer(Content(request, request.body), source.means, verified=False)
 
@@ -69,7 +87,7 @@ def no_handshake(method: str, source: Source) -> MethodNotAllowed:
     """Say that a method is not one that deliveries come with."""
     kinds = ", ".join(handshake.kind for handshake in source.handshakes if handshake.method == method)
     only = f", which is for the handshakes {kinds} alone" if kinds else ""
-    return MethodNotAllowed(f"webhooks are sent with POST, not {method}{only}", source.methods)
+    return MethodNotAllowed(f"webhooks are sent with POST, not {method}{only}", ", ".join(sorted(source.methods)))
 
 
 def _carries_signature(request: Request, source: Source) -> bool:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway import build
 from gateway.config import load
-from gateway.errors import HandshakeMalformed, RequestRejected
+from gateway.errors import RequestRejected
+from gateway.handshake_errors import HandshakeMalformed
 from gateway.handshakes import Handshake, Mac
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.ration import Ration

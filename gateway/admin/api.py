@@ -12,7 +12,8 @@ import orjson
 from aiohttp import web
 
 from gateway import payload
-from gateway.errors import AdminCallerRefused, AdminRefused, AdminRequestInvalid, InboxError, InvalidPayload
+from gateway.admin.refusals import AdminCallerRefused, AdminRefused, AdminRequestInvalid
+from gateway.errors import InboxError, InvalidPayload
 from gateway.telemetry.logs import Log
 
 BODY_LIMIT = 16_384

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.errors import AdminRequestInvalid
+from gateway.admin.refusals import AdminRequestInvalid
 from gateway.history import Query
 from gateway.model import State
 

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from gateway.admin import query as queries
 from gateway.admin.api import answer, read_object
+from gateway.admin.refusals import AdminRequestInvalid
 from gateway.clock import Clock
-from gateway.errors import AdminRequestInvalid
 from gateway.inbox.contract import Inbox
 from gateway.model import ReplayMode
 from gateway.replay import MOST_PER_STEP, count_by_source

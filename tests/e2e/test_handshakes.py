@@ -183,6 +183,7 @@ ANSWERED = {
     "a constant body": (CONSTANT, post({"test": True}), "<ok/>"),
     "HEAD": (HEAD, get("", method="HEAD"), ""),
     "an empty POST": (EMPTY, ("POST", [], b"", ""), ""),
+    "a form with a signature of nobody": (PING, ("POST", [FORM, ("x-sig", "0" * 64)], b"webhook_id=7", ""), ""),
     "a form without a signature": (PING, ("POST", [FORM], b"webhook_id=7", ""), ""),
 }
 

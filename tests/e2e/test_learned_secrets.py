@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.config import load
 from gateway.errors import ConfigError
+from gateway.history import Query
 from tests.world import ENVIRON, World
 
 FIRST, SECOND = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81", "0" * 64
@@ -80,6 +81,16 @@ async def test_later_handshakes_change_nothing(idle_world: World) -> None:
         await idle_world.stop()
         await idle_world.start(SOURCE)
     assert (idle_world.folder / "asana.secret").read_text() == FIRST
+
+
+async def test_deliveries_that_repeat_the_secret(idle_world: World) -> None:
+    """A signed delivery is kept although it carries the header of the handshake, and without that header."""
+    await idle_world.start(SOURCE)
+    await offer(idle_world, FIRST)
+    body = b'{"id": "d-1"}'
+    status, _, _ = await idle_world.ask("POST", "asana", [*signed(FIRST, body), ("X-Hook-Secret", FIRST)], body)
+    [found] = await idle_world.gateway.inbox.search(Query())
+    assert (status, "x-hook-secret" in found.entry.delivery.headers) == (200, False)
 
 
 async def test_a_race_of_first_handshakes(idle_world: World) -> None:

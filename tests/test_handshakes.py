@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gateway import build
 from gateway.config import load
-from gateway.errors import RequestRejected
-from gateway.handshake_errors import HandshakeMalformed
+from gateway.errors import RequestRejected, SignatureMissing
+from gateway.handshake_errors import HandshakeMalformed, HandshakeRefused
 from gateway.handshakes import Handshake, Mac
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.ration import Ration
@@ -124,15 +124,49 @@ ORACLES = [
     (X, "crc_token="),
     (LINKEDIN, "challengeCode=hmacsha256%3D%7B%22x%22%3A1%7D"),
     (LINKEDIN, "challengeCode=hmacsha256%3D1"),
-    (LINKEDIN.replace('token = "', "token_pattern = '.*'\ntoken = \""), "challengeCode=hmacsha256%3D%7B%22x%22%3A1%7D"),
+    (
+        LINKEDIN.replace("signed = false", "signed = false\ntoken_pattern = '.*'"),
+        "challengeCode=hmacsha256%3D%7B%22x%22%3A1%7D",
+    ),
 ]
+ANYTHING = X.replace("signed = false", "signed = false\ntoken_pattern = '.*'")
 
 
-@pytest.mark.parametrize(("tables", "query"), ORACLES)
+@pytest.mark.parametrize(("tables", "query"), [*ORACLES, (ANYTHING, "crc_token=a%20b"), (ANYTHING, "crc_token=a;b")])
 def test_no_body_is_signed(source: Load, tables: str, query: str) -> None:
     """Nothing that could be a body, or the sender's own signed text, is signed for whoever asks."""
     with pytest.raises(HandshakeMalformed):
         verify(ask(query), source(tables), NOW)
+
+
+SAME = """
+[sources.x.signature]
+header = "X-Sig"
+[[sources.x.handshake]]
+kind = "same"
+signed = false
+token = "json:/token"
+require = [["{query:a}", "{query:b}"]]
+body = "{token}"
+"""
+
+
+def test_nothing_is_equal_to_nothing(source: Load) -> None:
+    """What is required to be equal must be there."""
+    body = b'{"token": "t"}'
+    with pytest.raises(HandshakeRefused):
+        verify(ask(method="POST", body=body), source(SAME), NOW)
+    assert isinstance(verify(ask("a=1&b=1", "POST", body), source(SAME), NOW), Reply)
+
+
+def test_unsigned_handshakes_are_small(source: Load) -> None:
+    """A large or encoded body is not looked into before its signature was checked."""
+    for request in (
+        ask("a=1&b=1", "POST", b'{"token": "t"}' + b" " * 16_384),
+        ask("a=1&b=1", "POST", b'{"token": "t"}', content_encoding="identity"),
+    ):
+        with pytest.raises(SignatureMissing):
+            verify(request, source(SAME), NOW)
 
 
 REFUSED = {

@@ -21,7 +21,7 @@ def check_handshakes(name: str, source: SourceConfig, provider: Provider, public
     at = ("sources", name)
     handshakes = handshakes_of(source, provider)
     needed = {param for handshake in handshakes for param in handshake.params}
-    for param in sorted(needed - set(source.params)):
+    for param in sorted(needed - {key for key, value in source.params.items() if value}):
         where = f" ({provider.params[param]})" if param in provider.params else ""
         sentence = f"is missing, and the sender's handshake needs it{where}; add it to [sources.{name}.params]"
         yield Fault((*at, "params", param), sentence, ((*at, "params"),))

@@ -93,6 +93,10 @@ def test_a_table_becomes_a_handshake(load_text: LoadText) -> None:
             "sources.x.params.key: is missing, and the sender's handshake needs it; add it to [sources.x.params]",
         ),
         (
+            SOURCE + CRC + 'mac = { signed = "{token}{param:key}" }\n[sources.x.params]\nkey = ""',
+            "sources.x.params.key: is missing, and the sender's handshake needs it; add it to [sources.x.params]",
+        ),
+        (
             SOURCE + CRC + 'mac = { signed = "{token}{url_base}" }',
             "server.public_url: is missing, and the handshake crc of source x is answered with it; add it to [server]",
         ),

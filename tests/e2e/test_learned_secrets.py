@@ -55,6 +55,7 @@ async def test_the_first_handshake_gives_the_secret(idle_world: World) -> None:
     with capture_logs() as lines:
         await idle_world.start(SOURCE)
         assert await deliver(idle_world, FIRST, 1) == (503, "secret_missing")
+        assert "start the handshake at the sender" in str(lines)
         assert await offer(idle_world, FIRST) == (200, FIRST)
     kept = idle_world.folder / "asana.secret"
     assert kept.read_text() == FIRST
@@ -144,6 +145,14 @@ async def test_what_is_no_secret(idle_world: World, secret: str) -> None:
     await idle_world.start(SOURCE)
     assert await offer(idle_world, secret) == (400, "")
     assert not (idle_world.folder / "asana.secret").exists()
+
+
+async def test_what_is_no_key_of_the_scheme(idle_world: World) -> None:
+    """A token that is not written as the scheme's secrets are is not learned."""
+    await idle_world.start(SOURCE.replace('header = "X-Hook-Signature"', 'header = "X-S"\nsecret_encoding = "hex"'))
+    assert await offer(idle_world, "0123456789abcdef-not-hex") == (400, "")
+    assert not (idle_world.folder / "asana.secret").exists()
+    assert await offer(idle_world, FIRST) == (200, FIRST)
 
 
 FAULTS = {

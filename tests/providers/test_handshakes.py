@@ -128,6 +128,7 @@ def test_answers(tmp_path: Path, name: str, handshake: Handshake) -> None:
     texts = reply.body.decode() + str(reply.headers)
     assert not handshake.token or handshake.mac or handshake.learn or TOKEN in texts
     assert SECRET not in texts
+    assert not (handshake.signed and reply.rationed)
 
 
 @pytest.mark.parametrize(

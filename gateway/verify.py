@@ -86,8 +86,12 @@ def _answer_signed(content: Content, source: Source) -> Reply | Learned | None:
 def no_handshake(method: str, source: Source) -> MethodNotAllowed:
     """Say that a method is not one that deliveries come with."""
     kinds = ", ".join(handshake.kind for handshake in source.handshakes if handshake.method == method)
-    only = f", which is for the handshakes {kinds} alone" if kinds else ""
-    return MethodNotAllowed(f"webhooks are sent with POST, not {method}{only}", ", ".join(sorted(source.methods)))
+    only = f"; {method} is for the handshakes {kinds} alone" if kinds else ""
+    return MethodNotAllowed(
+        f"webhooks are sent with POST, not {method}; a redirect in front turns a POST into a GET, so register the final "
+        f"URL{only}",
+        ", ".join(sorted(source.methods)),
+    )
 
 
 def _carries_signature(request: Request, source: Source) -> bool:

@@ -86,10 +86,10 @@ def _answer_signed(content: Content, source: Source) -> Reply | Learned | None:
 def no_handshake(method: str, source: Source) -> MethodNotAllowed:
     """Say that a method is not one that deliveries come with."""
     kinds = ", ".join(handshake.kind for handshake in source.handshakes if handshake.method == method)
-    only = f"; {method} is for the handshakes {kinds} alone" if kinds else ""
+    only = f", which is for the handshakes {kinds} alone" if kinds else ""
     return MethodNotAllowed(
-        f"webhooks are sent with POST, not {method}; a redirect in front turns a POST into a GET, so register the final "
-        f"URL{only}",
+        f"webhooks are sent with POST, not {method}{only}; a redirect in front turns a POST into a GET, so register "
+        "the final URL",
         ", ".join(sorted(source.methods)),
     )
 

@@ -34,7 +34,7 @@ def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
     proof = check_scheme(replace(request, body=text), SCHEME, keys, now)
     sent_at = parse_timestamp(_only(request, _TIMESTAMP), "ms")
     require_recent(sent_at, now, TOLERANCE_SECONDS)
-    return replace(proof, timestamp=sent_at)
+    return proof._replace(timestamp=sent_at)
 
 
 def signed_text(request: Request) -> bytes:

@@ -13,7 +13,7 @@ from gateway.errors import BodyMalformed, SignatureMalformed, SignatureMismatch
 from gateway.model import Request
 from gateway.providers.contract import Provider, Retries
 from gateway.scheme import Scheme
-from gateway.signatures import Proof, parse_timestamp, reader, require_recent
+from gateway.signatures import Proof, parser, reader, require_recent
 
 SCHEME = Scheme(
     header="Stripe-Signature",
@@ -24,7 +24,7 @@ SCHEME = Scheme(
     timestamp="sig:t",
     tolerance_seconds=300,
 )
-_READ = reader(SCHEME)
+_READ, _PARSE = reader(SCHEME), parser(SCHEME.timestamp_unit)
 
 
 def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
@@ -37,7 +37,7 @@ def check(request: Request, secrets: Sequence[str], now: int) -> Proof:
     fields, _ = _READ(request)
     if not fields.get("t"):
         raise SignatureMalformed("the Stripe-Signature header does not hold t exactly once")
-    sent_at = parse_timestamp(fields["t"], SCHEME.timestamp_unit)
+    sent_at = _PARSE(fields["t"])
     try:
         body = request.body.decode()
     except UnicodeDecodeError as error:

@@ -5,7 +5,7 @@ from gateway.signatures.engine import Check, check, compile_check, read_signatur
 from gateway.signatures.making import sign, signed_request
 from gateway.signatures.proof import Proof
 from gateway.signatures.received import MAX_HEADER_LENGTH
-from gateway.signatures.window import parse_timestamp, require_recent
+from gateway.signatures.window import parse_timestamp, parser, require_recent
 
 __all__ = [
     "MAX_HEADER_LENGTH",
@@ -15,6 +15,7 @@ __all__ = [
     "check",
     "compile_check",
     "parse_timestamp",
+    "parser",
     "read_signatures",
     "reader",
     "require_recent",

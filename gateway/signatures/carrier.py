@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.errors import SignatureMalformed
 from gateway.scheme import Encoding, Scheme
-from gateway.signatures.received import Received
+from gateway.signatures.received import MAX_HEADER_LENGTH, Received
 from gateway.signatures.render import compile_read
 from gateway.template import locator
 
@@ -21,17 +21,31 @@ Decode = Callable[[str], bytes | None]
 
 def compile_find(scheme: Scheme, params: Mapping[str, str]) -> Find:
     """Return the function that gives the candidate signatures as text, and adds the other items to `fields`."""
+    decoded = scheme.method not in {"token", "basic", "jwt-hs256"}
+    if len(scheme.headers) == 1 and decoded and not (scheme.separator or scheme.assign or scheme.trim):
+        return _compile_plain(scheme.headers[0], scheme.prefix)
     read_items = _compile_items(scheme, params)
     if scheme.at:
         read = compile_read(locator(scheme.at), params)
         return lambda received: read_items(received, str(value)) if (value := read(received)) else []
     names = scheme.headers
-    if len(names) == 1:
-        name = names[0]
-        return lambda received: read_items(received, value) if (value := received.header(name)) else []
     return lambda received: [
         item for name in names if (value := received.header(name)) for item in read_items(received, value)
     ]
+
+
+def _compile_plain(header: str, prefix: str) -> Find:
+    """Return the function for the most common form, one header with one signature."""
+    skip = len(prefix)
+
+    def find(received: Received) -> list[str]:
+        # The strict decoding that follows takes less than header() lets pass, so that is asked for the reason alone.
+        value = received.headers.get(header)
+        if not value or len(value) > MAX_HEADER_LENGTH or not value.isascii():
+            return [value] if (value := received.header(header)) else []
+        return [value[skip:]] if value.startswith(prefix) else []
+
+    return find
 
 
 def compile_decode(scheme: Scheme) -> Callable[[Sequence[str]], list[bytes]]:
@@ -39,6 +53,8 @@ def compile_decode(scheme: Scheme) -> Callable[[Sequence[str]], list[bytes]]:
     decode, size = decoder(scheme.encoding), digest_size(scheme)
 
     def decode_all(candidates: Sequence[str]) -> list[bytes]:
+        if len(candidates) == 1 and (only := decode(candidates[0])) and len(only) == size:
+            return [only]
         if len(candidates) > MAX_SIGNATURES:
             raise SignatureMalformed(f"{scheme.carrier} holds more than {MAX_SIGNATURES} signatures")
         decoded = [decode(text) for text in candidates]
@@ -115,14 +131,12 @@ def _compile_items(scheme: Scheme, params: Mapping[str, str]) -> Callable[[Recei
     """Return the function that gives the candidates of one value."""
     prefix, separator, assign, trim = scheme.prefix, scheme.separator, scheme.assign, scheme.trim
     skip, named, key = len(prefix), scheme.positional, signature_key(scheme, params)
-    if not (separator or assign or trim):
-        return lambda _, value: [value[skip:]] if value.startswith(prefix) else []
 
     def read(received: Received, value: str) -> list[str]:
         items = value.split(separator) if separator else [value]
         items = [item.strip() for item in items] if trim else items
         candidates: list[str] = []
-        fields = received.fields
+        fields = {**received.fields}
         for name, text in zip(named, items, strict=False):
             fields[name] = "" if name in fields else text
         for item in items[len(named) :]:
@@ -132,6 +146,7 @@ def _compile_items(scheme: Scheme, params: Mapping[str, str]) -> Callable[[Recei
             elif found and name != key:
                 # A repeated field is unusable: two readers could each take another one.
                 fields[name] = "" if name in fields else text
+        received.fields = fields
         return candidates
 
     return read

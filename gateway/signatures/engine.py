@@ -16,7 +16,7 @@ from gateway.signatures.proof import Proof
 from gateway.signatures.received import Received
 from gateway.signatures.render import compile_read, compile_template, missing
 from gateway.signatures.web_token import compile_token
-from gateway.signatures.window import parse_timestamp, require_recent
+from gateway.signatures.window import parser, require_recent
 from gateway.template import Placeholder, locator
 
 BODY_LIMIT = 1024 * 1024
@@ -74,14 +74,14 @@ def unsigned(request: Request, schemes: Sequence[Scheme]) -> SignatureMissing:
 
 def reader(
     scheme: Scheme, params: Mapping[str, str] | None = None
-) -> Callable[[Request], tuple[dict[str, str], list[bytes]]]:
+) -> Callable[[Request], tuple[Mapping[str, str], list[bytes]]]:
     """Return the function that gives a request's other signature fields and its signatures, decoded.
 
     It raises SignatureMissing, SignatureMalformed, HeaderRepeated or HeaderMalformed.
     """
     wanted, find, decode = frozenset(scheme.headers), compile_find(scheme, params or {}), compile_decode(scheme)
 
-    def read(request: Request) -> tuple[dict[str, str], list[bytes]]:
+    def read(request: Request) -> tuple[Mapping[str, str], list[bytes]]:
         received = Received(request, wanted, BODY_LIMIT)
         if not (candidates := find(received)):
             raise unsigned(request, [scheme])
@@ -90,7 +90,7 @@ def reader(
     return read
 
 
-def read_signatures(request: Request, scheme: Scheme) -> tuple[dict[str, str], list[bytes]]:
+def read_signatures(request: Request, scheme: Scheme) -> tuple[Mapping[str, str], list[bytes]]:
     """Return the other fields of the signature's value and the signatures, as `reader` says."""
     return reader(scheme)(request)
 
@@ -99,6 +99,7 @@ def _compile_single(scheme: Scheme, keys: Keys, params: Mapping[str, str], limit
     wanted, find, match = wanted_headers(scheme), compile_find(scheme, params), compile_match(scheme, keys, params)
     prepare = _compile_preparation(scheme, params)
     tolerance, ahead = scheme.tolerance_seconds, scheme.future_tolerance_seconds
+    before, after = tolerance * 1000, (tolerance if ahead is None else ahead) * 1000
 
     def run(request: Request, now: int) -> Proof | None:
         received = Received(request, wanted, limit)
@@ -107,11 +108,11 @@ def _compile_single(scheme: Scheme, keys: Keys, params: Mapping[str, str], limit
         sent_at = prepare(received) if prepare else None
         index = match(received, candidates)
         if index is None and scheme.signs_url and (other := _other_spelling(received.url)):
-            received.url = other
+            received.respelled_url = other
             index = match(received, candidates)
         if index is None:
             raise _mismatch(scheme, keys)
-        if sent_at is not None:
+        if sent_at is not None and not -before <= sent_at - now <= after:
             require_recent(sent_at, now, tolerance, ahead)
         return Proof(index, sent_at, received.id, received.fields, received.message)
 
@@ -177,7 +178,7 @@ def _compile_preparation(scheme: Scheme, params: Mapping[str, str]) -> Callable[
     read_time = compile_read(timestamp, params) if timestamp else None
     read_id = compile_read(delivery_id, params) if delivery_id else None
     requirements = [_compile_requirement(scheme, number, params) for number in range(len(scheme.requirements))]
-    decoded, unit = scheme.signed_encoding == "decoded", scheme.timestamp_unit
+    decoded, parse = scheme.signed_encoding == "decoded", parser(scheme.timestamp_unit)
 
     def prepare(received: Received) -> int | None:
         sent_at = None
@@ -185,20 +186,34 @@ def _compile_preparation(scheme: Scheme, params: Mapping[str, str]) -> Callable[
             received.body = received.content()
         if read_time and timestamp:
             received.timestamp = _required(read_time(received), timestamp)
-            sent_at = parse_timestamp(received.timestamp, unit)
+            sent_at = parse(received.timestamp)
         if read_id and delivery_id:
             received.id = _required(read_id(received), delivery_id)
         for requirement in requirements:
             requirement(received)
         return sent_at
 
+    if timestamp and timestamp.kind == "header" and not (delivery_id or requirements or decoded):
+        return _compile_header_time(timestamp, parse)
     return prepare if timestamp or delivery_id or requirements or decoded else None
+
+
+def _compile_header_time(place: Placeholder, parse: Callable[[str], int]) -> Callable[[Received], int]:
+    """Return the preparation of the most common form, a time in a header and nothing else."""
+    name = place.name
+
+    def prepare(received: Received) -> int:
+        # The grammar of a time is narrower than that of a header.
+        received.timestamp = text = _required(received.headers.get(name), place)
+        return parse(text)
+
+    return prepare
 
 
 def _required(value: str | bytes | None, place: Placeholder) -> str:
     if not value:
         raise missing(place)
-    return str(value)
+    return value if isinstance(value, str) else value.decode()
 
 
 def _compile_requirement(scheme: Scheme, number: int, params: Mapping[str, str]) -> Callable[[Received], None]:

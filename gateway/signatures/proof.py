@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """Which secret verified (by index), the signed time (unix milliseconds) and id, and the signature's other fields.
 
     `signed` is what the signature is over; the body where the method signs nothing (token, basic).
@@ -17,8 +19,11 @@ class Proof:
     secret: int | None = None
     timestamp: int | None = None
     id: str = ""
-    fields: Mapping[str, str] = field(default_factory=dict)
-    signed: bytes = field(default=b"", repr=False)
+    fields: Mapping[str, str] = _NONE
+    signed: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Proof(secret={self.secret}, timestamp={self.timestamp}, id={self.id!r})"
 
     @property
     def digest(self) -> str:

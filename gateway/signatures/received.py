@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,39 +23,28 @@ class Received:
     Raises HeaderRepeated when one of them occurs twice.
     """
 
-    __slots__ = (
-        "_document",
-        "_form",
-        "_query",
-        "body",
-        "fields",
-        "headers",
-        "id",
-        "limit",
-        "message",
-        "request",
-        "secret",
-        "timestamp",
-        "url",
-    )
+    # Most requests use few of these, and a default of the class costs nothing.
+    timestamp = ""
+    id = ""
+    secret = b""
+    message = b""
+    respelled_url = ""
+    fields: Mapping[str, str] = MappingProxyType({})
+    _document = _UNREAD
+    _form: Pairs | None = None
+    _query: Pairs | None = None
 
     def __init__(self, request: Request, wanted: frozenset[str], limit: int) -> None:
-        found = [pair for pair in request.headers if pair[0] in wanted]
-        self.headers = dict(found)
-        if len(found) > len(self.headers):
-            _refuse_repeated([name for name, _ in found])
+        headers: dict[str, str] = {}
+        for name, value in request.headers:
+            if name in wanted:
+                if name in headers:
+                    raise repeated(request, name)
+                headers[name] = value
+        self.headers = headers
         self.request = request
         self.limit = limit
         self.body = request.body
-        self.url = request.url
-        self.fields: dict[str, str] = {}
-        self.timestamp = ""
-        self.id = ""
-        self.secret = b""
-        self.message = b""
-        self._document = _UNREAD
-        self._form: Pairs | None = None
-        self._query: Pairs | None = None
 
     def header(self, name: str) -> str | None:
         """Return a wanted header's value; None when it is absent or empty."""
@@ -114,6 +104,11 @@ class Received:
         return payload.decode(self.request.body, ", ".join(encodings), self.limit) if encodings else self.request.body
 
     @property
+    def url(self) -> str:
+        """The public URL that the sender called, or the other spelling of it that is being tried."""
+        return self.respelled_url or self.request.url
+
+    @property
     def path(self) -> str:
         """The path that the sender called: of the public URL where one is configured."""
         return urlsplit(self.url).path if self.url else self.request.path
@@ -122,7 +117,7 @@ class Received:
         """Return a header that the sender chose to sign, and that must occur once as well."""
         values = self.request.values(name)
         if len(values) > 1:
-            _refuse_repeated([name, name])
+            raise repeated(self.request, name)
         self.headers[name] = values[0] if values else ""
         return self.header(name)
 
@@ -134,8 +129,7 @@ def _only(name: str, pairs: Pairs, of: str) -> str | None:
     return values[0] if values else None
 
 
-def _refuse_repeated(names: list[str]) -> None:
-    repeated = next(name for name in names if names.count(name) > 1)
-    raise HeaderRepeated(
-        f"the header {repeated} occurs {names.count(repeated)} times; a proxy may have joined two requests"
-    )
+def repeated(request: Request, name: str) -> HeaderRepeated:
+    """Return the refusal of a request in which a header that decides something occurs twice."""
+    count = len(request.values(name))
+    return HeaderRepeated(f"the header {name} occurs {count} times; a proxy may have joined two requests")

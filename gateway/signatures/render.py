@@ -23,12 +23,16 @@ _ENDED_BY_SEPARATOR = frozenset({"header", "sig", "id", "query"})
 
 def compile_template(parts: Sequence[Part], scheme: Scheme, params: Mapping[str, str]) -> Render:
     """Return the function that renders a template for a request; absent and ambiguous values are refused by it."""
-    renders = [
-        _compile_part(part, follow, scheme, params) for part, follow in zip(parts, [*parts[1:], ""], strict=True)
-    ]
-    if len(renders) == 1:
+    following = [*parts[1:], ""]
+    pairs = [(part, after) for part, after in zip(parts, following, strict=True) if not isinstance(part, str)]
+    renders = [_compile_part(part, after, scheme, params) for part, after in pairs]
+    form = b"".join(part.encode().replace(b"%", b"%%") if isinstance(part, str) else b"%b" for part in parts)
+    if form == b"%b":
         return renders[0]
-    return lambda received: b"".join([render(received) for render in renders])
+    if len(renders) == 2:  # noqa: PLR2004 - the most common form, {timestamp} and {body}, without a loop
+        one, other = renders
+        return lambda received: form % (one(received), other(received))
+    return lambda received: form % tuple([render(received) for render in renders])
 
 
 def compile_read(place: Placeholder, params: Mapping[str, str]) -> Read:
@@ -56,13 +60,12 @@ def compile_read(place: Placeholder, params: Mapping[str, str]) -> Read:
     return _PLAIN[place.kind]
 
 
-def _compile_part(part: Part, following: Part, scheme: Scheme, params: Mapping[str, str]) -> Render:
+def _compile_part(part: Placeholder | Segment, following: Part, scheme: Scheme, params: Mapping[str, str]) -> Render:
     match part:
-        case str():
-            literal = part.encode()
-            return lambda _: literal
         case Placeholder(kind="body", filters=()):
             return lambda received: received.body
+        case Placeholder(kind="timestamp", filters=()):
+            return lambda received: received.timestamp.encode()
         case Placeholder():
             return _compile_placeholder(part, following, scheme, params)
     return _compile_segment(part, scheme, params)

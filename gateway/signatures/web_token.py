@@ -15,7 +15,7 @@ from gateway.signatures.carrier import decoder
 from gateway.signatures.documents import parse_json
 from gateway.signatures.matching import Keys, first, is_any
 from gateway.signatures.received import Received
-from gateway.signatures.window import parse_timestamp, require_recent
+from gateway.signatures.window import parser, require_recent
 
 # How far the clocks of sender and receiver may differ where a token says itself when it begins and ends.
 CLOCK_SKEW_SECONDS = 60
@@ -111,7 +111,7 @@ def _require_current(scheme: Scheme, claims: dict[str, str], now: int) -> int | 
 
 def _seconds(text: str) -> int:
     try:
-        return parse_timestamp(text.partition(".")[0], "s")
+        return parser("s")(text.partition(".")[0])
     except TimestampMalformed as error:
         raise TimestampMalformed("a time in the token is not in seconds since 1970") from error
 

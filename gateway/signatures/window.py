@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from gateway.errors import TimestampInFuture, TimestampMalformed, TimestampStale
 from gateway.scheme import TimestampUnit
 
-_DIGITS = re.compile(r"[0-9]{1,15}")
+_MAX_DIGITS = 15
 _ISO8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7, and Scalr's form of it: "Thu 07 Sep 2017 06:30:04 UTC".
 _HTTP_DATE = re.compile(
@@ -16,23 +17,20 @@ _HTTP_DATE = re.compile(
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # The years 2001 to 5138, in which seconds and milliseconds cannot be taken for each other.
-_PLAUSIBLE = {"s": (10**9, 10**11), "ms": (10**12, 10**14)}
+_LEAST, _MOST = 10**12, 10**14
+
+
+def parser(unit: TimestampUnit) -> Callable[[str], int]:
+    """Return the function that reads a signed time as unix milliseconds; ISO 8601 without an offset is UTC.
+
+    It raises TimestampMalformed for anything but the strict grammar of `unit`, or a value no clock shows in it.
+    """
+    return _PARSERS[unit]
 
 
 def parse_timestamp(text: str, unit: TimestampUnit) -> int:
-    """Return unix milliseconds; ISO 8601 without an offset is UTC.
-
-    Raises TimestampMalformed for anything but the strict grammar of `unit`, or a value that no clock shows in it.
-    """
-    if unit in _PLAUSIBLE:
-        return _from_number(text, unit)
-    try:
-        moment = _from_iso(text) if unit == "iso8601" else _from_http_date(text)
-        if moment is not None:
-            return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise TimestampMalformed("the signed timestamp is not a date that exists") from error
-    raise TimestampMalformed(f"the signed timestamp is not written in {unit!r} as configured")
+    """Return unix milliseconds, as `parser` says."""
+    return parser(unit)(text)
 
 
 def require_recent(sent_at: int, now: int, tolerance: int, future_tolerance: int | None = None) -> None:
@@ -52,16 +50,30 @@ def require_recent(sent_at: int, now: int, tolerance: int, future_tolerance: int
         )
 
 
-def _from_number(text: str, unit: TimestampUnit) -> int:
-    least, most = _PLAUSIBLE[unit]
-    if not _DIGITS.fullmatch(text):
-        raise TimestampMalformed(f"the signed timestamp is not written in {unit!r} as configured")
-    number = int(text)
-    if not least <= number < most:
+def _number_in(unit: TimestampUnit, factor: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
+            raise TimestampMalformed(f"the signed timestamp is not written in {unit!r} as configured")
+        number = int(text) * factor
+        if _LEAST <= number < _MOST:
+            return number
         raise TimestampMalformed(
             f"the signed timestamp is no time of this age when read in {unit!r}; check the scheme's timestamp_unit"
         )
-    return number * 1000 if unit == "s" else number
+
+    return parse
+
+
+def _date_in(unit: TimestampUnit, read: Callable[[str], datetime | None]) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            if moment := read(text):
+                return int(moment.timestamp() * 1000)
+        except (ValueError, OverflowError) as error:
+            raise TimestampMalformed("the signed timestamp is not a date that exists") from error
+        raise TimestampMalformed(f"the signed timestamp is not written in {unit!r} as configured")
+
+    return parse
 
 
 def _from_iso(text: str) -> datetime | None:
@@ -77,3 +89,11 @@ def _from_http_date(text: str) -> datetime | None:
         return None
     day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))
     return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second, tzinfo=UTC)
+
+
+_PARSERS: dict[TimestampUnit, Callable[[str], int]] = {
+    "s": _number_in("s", 1000),
+    "ms": _number_in("ms", 1),
+    "iso8601": _date_in("iso8601", _from_iso),
+    "http_date": _date_in("http_date", _from_http_date),
+}

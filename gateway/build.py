@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway import providers, transform
+from gateway import transform
 from gateway.batch import Limits
 from gateway.config import Config, SourceConfig
 from gateway.config.handshake_checks import handshakes_of
+from gateway.find_provider import find
 from gateway.locators import Locator, compile_locator
 from gateway.providers import Provider
 from gateway.quarantine import Keeping
-from gateway.scheme import Scheme
+from gateway.scheme import SHORT_KEY_BYTES, Scheme
 from gateway.sources import Source
 from gateway.stamp import Mapper
 
@@ -35,8 +36,8 @@ def limits(config: Config) -> Limits:
 
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:
-    provider = providers.get(config.provider)
-    schemes = tuple(table.scheme() for table in config.signature) or provider.schemes
+    provider = find(config.provider, whole.path.parent)
+    schemes = schemes_of(config, provider)
     secrets = tuple(secret.reveal() for secret in config.secrets if secret.known)
     reference = config.transform or provider.transform
     places: Any = _places(config, provider)
@@ -64,6 +65,11 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
     )
 
 
+def schemes_of(source: SourceConfig, provider: Provider) -> tuple[Scheme, ...]:
+    """Return the schemes of a source: its own, else its provider's."""
+    return tuple(table.scheme() for table in source.signature) or provider.schemes
+
+
 def _key(scheme: Scheme, secret: str) -> bytes:
     """Return the key of a secret, empty where it is one of another scheme of the source."""
     try:
@@ -83,12 +89,14 @@ def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[Loca
 
 def notes(config: Config) -> dict[str, str]:
     """Say what an operator should know of each source, in a sentence or more."""
-    found = {name: "; ".join(_notes(source)) for name, source in config.sources.items()}
+    found = {
+        name: "; ".join(_notes(source, find(source.provider, config.path.parent)))
+        for name, source in config.sources.items()
+    }
     return {name: text for name, text in found.items() if text}
 
 
-def _notes(source: SourceConfig) -> Iterator[str]:
-    provider = providers.get(source.provider)
+def _notes(source: SourceConfig, provider: Provider) -> Iterator[str]:
     if source.verify == "none":
         yield 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
         return
@@ -104,3 +112,16 @@ def _notes(source: SourceConfig) -> Iterator[str]:
         )
     if source.provider == "hmac" and not (source.delivery and source.delivery.id):
         yield "delivery.id is not set, so the SHA-256 of the body stands for it and equal bodies are absorbed"
+    yield from _notes_on_schemes(source, schemes_of(source, provider))
+
+
+def _notes_on_schemes(source: SourceConfig, schemes: tuple[Scheme, ...]) -> Iterator[str]:
+    if any(scheme.signs and not scheme.covers_body for scheme in schemes):
+        yield "the signature does not cover the whole body, so who has seen one request can change the rest"
+    known = [secret.reveal() for secret in source.secrets if secret.known]
+    if any(_is_short(scheme, secret) for scheme in schemes for secret in known):
+        yield f"a secret has less than {SHORT_KEY_BYTES} bytes and can be guessed; take a longer one if you can"
+
+
+def _is_short(scheme: Scheme, secret: str) -> bool:
+    return not scheme.asymmetric and not scheme.secret_hash and 0 < len(_key(scheme, secret)) < SHORT_KEY_BYTES

@@ -104,6 +104,11 @@ class Scheme:
         return self.method in ASYMMETRIC
 
     @property
+    def signs(self) -> bool:
+        """Whether the sender signs, rather than show that it knows the secret."""
+        return self.method not in {"token", "basic"}
+
+    @property
     def params(self) -> frozenset[str]:
         """The names of the operator's constants that the scheme uses, `{param:<name>}`."""
         key = parse(self.key, "key") if scheme_rules.PARAM.fullmatch(self.key) else ()

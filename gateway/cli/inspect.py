@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import providers
 from gateway.cli import moments, report
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import (
@@ -23,6 +22,7 @@ from gateway.cli.options import (
 )
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
+from gateway.find_provider import find
 from gateway.history import Counts, History, Query
 from gateway.inbox.contract import Inbox
 from gateway.model import Attempt, State
@@ -50,7 +50,7 @@ def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
 
 def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
     source = config.sources[name]
-    provider = providers.get(source.provider)
+    provider = find(source.provider, config.path.parent)
     states = counts.by_source.get(name, {})
     return {
         "source": name,

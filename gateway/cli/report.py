@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from gateway import providers
 from gateway.app import Gateway
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import line, out, plain
 from gateway.dev.post import Answered
+from gateway.find_provider import find
 from gateway.history import History
 from gateway.model import State
 
@@ -52,7 +52,7 @@ def print_start(gateway: Gateway, *, event_api_url: str, local: bool) -> None:
     width = max(map(len, gateway.config.sources)) + len(GAP)
     for name, source in gateway.config.sources.items():
         line(f"{name:{width}}{registered_url(gateway.config, name, gateway.port)}")
-        line(f"{'':{width}}{providers.get(source.provider).register_at}", "dim")
+        line(f"{'':{width}}{find(source.provider, gateway.config.path.parent).register_at}", "dim")
     line("A provider needs an address it can reach: put your host's or tunnel's in front of /webhooks.")
     line("")
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway import providers, transform
+from gateway import transform
 from gateway.config.faults import Fault
 from gateway.config.handshake_checks import check_handshakes, check_learned
 from gateway.config.models import SOURCE_NAME, Config, SourceConfig
 from gateway.config.secrets import Secret
 from gateway.errors import ConfigError, TransformError
+from gateway.find_provider import find
 from gateway.providers import Provider
 from gateway.scheme import Scheme
 
@@ -54,9 +54,11 @@ def _check_addresses(config: Config) -> Iterator[Fault]:
 
 def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[Fault]:
     at = ("sources", name)
-    provider = providers.get(source.provider) if source.provider in providers.names() else None
-    if provider is None:
-        yield Fault((*at, "provider"), f"is not a known provider; {_suggest_provider(source.provider)}")
+    provider = None
+    try:
+        provider = find(source.provider, config.path.parent)
+    except ValueError as error:
+        yield Fault((*at, "provider"), str(error))
     yield from _check_verification(name, source)
     if provider:
         yield from _check_signature(name, source)
@@ -69,14 +71,6 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
     reference = source.transform or (provider.transform if provider else None)
     if reference and (sentence := _transform_fault(reference, config.path.parent)):
         yield Fault((*at, "transform"), sentence)
-
-
-def _suggest_provider(name: str) -> str:
-    """Name a provider that was probably meant; there are too many to name them all."""
-    close = difflib.get_close_matches(name.lower(), providers.names(), n=1, cutoff=0.75)
-    if close:
-        return f"did you mean {close[0]}?"
-    return 'set provider = "hmac" and say in [sources.<name>.signature] how it signs'
 
 
 def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:
@@ -158,8 +152,9 @@ def _transform_fault(reference: str, folder: Path) -> str | None:
 def _check_shared_secrets(config: Config) -> Iterator[Fault]:
     """Find secrets under which a request signed for one protocol could be made to pass for one of another."""
     first: dict[Secret, tuple[str, str, tuple[Scheme, ...]]] = {}
-    known = {name: source for name, source in config.sources.items() if source.provider in providers.names()}
-    for name, source in known.items():
+    for name, source in config.sources.items():
+        if not _is_known(source, config):
+            continue
         for index, secret in enumerate(source.secrets):
             if not secret.known:
                 continue
@@ -172,3 +167,11 @@ def _check_shared_secrets(config: Config) -> Iterator[Fault]:
                     f"is the secret of source {other} too, whose {what}, so that requests to one could be passed off "
                     "as requests to the other; give each its own",
                 )
+
+
+def _is_known(source: SourceConfig, config: Config) -> bool:
+    try:
+        find(source.provider, config.path.parent)
+    except ValueError:
+        return False
+    return True

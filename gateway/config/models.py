@@ -204,7 +204,11 @@ class DeliveryConfig(Table):
 class SourceConfig(Table):
     """One inlet; its URL is /webhooks/<name>."""
 
-    provider: str = Field(description="Who sends, and how it signs.", json_schema_extra={"enum": [*providers.names()]})
+    provider: str = Field(
+        description="Who sends, and how it signs: a name of the catalogue, hmac for one that the signature table "
+        'describes, or your own, "<file>.py:<NAME>".',
+        json_schema_extra={"anyOf": [{"enum": [*providers.names()]}, {"pattern": r"\.py:[A-Za-z_][A-Za-z0-9_]*$"}]},
+    )
     secrets: tuple[SourceSecretReference, ...] = Field(
         (),
         strict=False,

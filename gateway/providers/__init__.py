@@ -1,7 +1,11 @@
 """The providers the gateway knows by name: those written in Python, and the catalogue's, which are data."""
 
+from gateway.locators import Content
+from gateway.model import Reply, Request
 from gateway.providers import catalogue, contentful, hmac, slack, stripe
-from gateway.providers.contract import Facts, Provider
+from gateway.providers.contract import Answer, Facts, Provider, Retries
+from gateway.scheme import Scheme
+from gateway.signatures import Proof
 
 _WRITTEN = {module.PROVIDER.name: module.PROVIDER for module in (stripe, slack, contentful, hmac)}
 
@@ -16,4 +20,16 @@ def get(name: str) -> Provider:
     return _WRITTEN.get(name) or catalogue.load(name)
 
 
-__all__ = ["Facts", "Provider", "get", "names"]
+__all__ = [
+    "Answer",
+    "Content",
+    "Facts",
+    "Proof",
+    "Provider",
+    "Reply",
+    "Request",
+    "Retries",
+    "Scheme",
+    "get",
+    "names",
+]

@@ -41,7 +41,8 @@ schema: $(STAMP) ## Write docs/gateway.schema.json from the code
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/transforms
 
-bench: $(STAMP) ## Measure CPU time per webhook
+bench: $(STAMP) ## Measure CPU time per webhook, and per verification
+	$(BIN)/python benchmarks/verification.py
 	$(BIN)/python benchmarks/intake.py
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED

@@ -24,13 +24,13 @@ def covers_body(scheme: Scheme) -> bool:
 def covers(scheme: Scheme, wanted: Placeholder) -> bool:
     """Tell whether the value at one place is covered."""
     signed = _signed(scheme)
+    if scheme.each and wanted.kind == "json":
+        return _in_item(scheme, wanted.name, signed)
     if _holds(signed, wanted):
         return True
     match wanted.kind:
         case "sig":
             return scheme.method == "jwt-hs256"
-        case "json" if scheme.each:
-            return _in_item(scheme, wanted.name, signed)
         case "json":
             return covers_body(scheme)
         case "form":
@@ -59,12 +59,17 @@ def _signed(scheme: Scheme) -> list[Placeholder]:
 def _unambiguous(scheme: Scheme) -> Iterator[Part]:
     """Yield the parts that say where they end; of two values side by side, the boundary could be moved.
 
-    The body says it by being the rest, and the time by its grammar and its window.
+    The body says it by being the rest, the time by its grammar and its window. A header, field or parameter is refused
+    when it holds the separator after it; a value of a document or form is not, so it says so only where it is alone.
     """
     edges: list[Part] = ["", *scheme.parts, ""]
+    values = [place for place in placeholders(scheme.parts) if not _is_time(scheme, place)]
     for before, part, after in zip(edges, edges[1:], edges[2:], strict=False):
-        free = isinstance(part, Placeholder) and part.kind in {"header", "sig", "id", "query", "form", "json"}
-        if not free or _is_time(scheme, part) or all(_bounds(scheme, edge) for edge in (before, after)):
+        kind = part.kind if isinstance(part, Placeholder) and not _is_time(scheme, part) else ""
+        bounded = all(_bounds(scheme, edge) for edge in (before, after))
+        if kind in {"form", "json"}:
+            bounded = bounded and len(values) == 1
+        if bounded or kind not in {"header", "sig", "id", "query", "form", "json"}:
             yield part
 
 

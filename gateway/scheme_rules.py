@@ -28,6 +28,7 @@ def check(scheme: Scheme) -> None:
         _check_templates,
         _check_each,
         _check_method,
+        _check_circle,
         _check_timestamp,
     )
     for rule in rules:
@@ -141,6 +142,15 @@ def _check_method(scheme: Scheme) -> None:
         raise ValueError('claim and url_claim belong to method = "jwt-hs256"')
     if scheme.method == "jwt-hs256" and not scheme.claim:
         raise ValueError('method = "jwt-hs256" without claim leaves out the body, so anyone could change it; set claim')
+
+
+def _check_circle(scheme: Scheme) -> None:
+    """Refuse a signature that would be part of what it signs."""
+    around = {"json": {"body"}, "form": {"body", "form_sorted"}, "query": {"url", "path_query", "query_sorted"}}
+    inside = around.get(scheme.at.partition(":")[0], set())
+    for place in scheme.placeholders() if scheme.signs else ():
+        if place.kind in inside:
+            raise ValueError(f"signed holds {{{place.kind}}}, which holds the signature at {scheme.at!r} itself")
 
 
 def _check_timestamp(scheme: Scheme) -> None:

@@ -63,7 +63,7 @@ def sign_sample(
             headers = (*headers, (name, value))
     lowered = tuple((name.lower(), value) for name, value in headers)
     request = Request("POST", source.path, "", lowered, sample.body, now, url)
-    signature = (scheme.header, sign(request, scheme, keys[0], fields))
+    signature = (scheme.header, sign(request, scheme, keys[0], fields, params=source.params))
     return SignedRequest(sample.type, (*headers, signature), sample.body)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import hmac
 import re
@@ -10,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gateway.errors import SignatureMalformed
 from gateway.scheme import Scheme
-from gateway.signatures.carrier import compile_decode
+from gateway.signatures.carrier import compile_decode, decoder
 from gateway.signatures.received import Received
 from gateway.signatures.render import compile_template, encode
 
@@ -20,7 +19,7 @@ Match = Callable[[Received, list[str]], int | None]
 Keys = Sequence[tuple[int, bytes]]
 """The usable keys, each with its index among all."""
 
-_BASIC = re.compile(r"[Bb]asic +([A-Za-z0-9+/=_-]+)")
+_BASIC = re.compile(r"[Bb]asic +([A-Za-z0-9+/=]+)")
 
 
 def compile_match(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:
@@ -90,12 +89,11 @@ def _basic(keys: Keys) -> Match:
 
 def _credentials(value: str) -> bytes:
     """https://www.rfc-editor.org/rfc/rfc7617."""
-    if found := _BASIC.fullmatch(value):
-        try:
-            return binascii.a2b_base64(found[1], strict_mode=True)
-        except ValueError:
-            pass
-    raise SignatureMalformed("the Authorization header does not hold the base64 of HTTP Basic")
+    found = _BASIC.fullmatch(value)
+    credentials = decoder("base64")(found[1]) if found else None
+    if credentials is None:
+        raise SignatureMalformed("the Authorization header does not hold the base64 of HTTP Basic")
+    return credentials
 
 
 def _asymmetric(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:

@@ -3,16 +3,17 @@
 import hashlib
 import hmac
 import re
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import errors
+from gateway import errors, template
 from gateway.model import Request
-from gateway.scheme import Scheme
+from gateway.scheme import Algorithm, Encoding, Method, Scheme, TimestampUnit
 from gateway.signatures import check, sign
 
 NOW = 1_700_000_000_000
@@ -178,6 +179,35 @@ def test_missing_part_of_the_signed_content(missing: str) -> None:
         ({"timestamp": "sig:t"}, "needs assign and key"),
         ({"assign": "="}, "belong together"),
         ({"header": "X Signature"}, "not a header name"),
+        ({"at": "json:/a"}, "exactly one of header and at"),
+        ({"header": "", "at": "json:/a"}, "which holds the signature"),
+        ({"header": "", "at": "header:a"}, "cannot be at"),
+        ({"header": "", "at": "json:/a", "also": ("X",)}, "belong to header"),
+        ({"header": "", "at": "json:a", "signed": "{json:/b}"}, "not a JSON pointer"),
+        ({"algorithm": "crc32"}, "algorithm is none of 'sha256'"),
+        ({"tolerance_seconds": -1}, "tolerance_seconds is negative"),
+        ({"numbered": 101}, "numbered is not between"),
+        ({"positional": ("t",)}, "set separator"),
+        ({"positional": ("t", "t"), "separator": ","}, "names an item twice"),
+        ({"assign": "=", "key": "{body}"}, "neither a plain text nor {param:<name>}"),
+        ({"signed": "{sig:t}{body}"}, "needs assign and key, or positional"),
+        ({"assign": "=", "key": "v1", "signed": "{sig:v1}{body}"}, "is the signature itself"),
+        ({"signed": "{body|rot13}"}, "unknown filter 'rot13'"),
+        ({"signed": "{body?}"}, "cannot be absent"),
+        ({"signed": "[[{body}"}, "without its counterpart"),
+        ({"signed": "{body}]]"}, "without its counterpart"),
+        ({"signed": "[[a[[{body}]]]]"}, "without its counterpart"),
+        ({"signed": "{json:/a~2}{body}"}, "not a JSON pointer"),
+        ({"signed": "{secret}{body}"}, 'with method = "hash" alone'),
+        ({"method": "hash"}, "without {secret}"),
+        ({"method": "token", "signed": "{url}"}, "mean nothing"),
+        ({"method": "basic"}, "reads the Authorization header"),
+        ({"method": "jwt-hs256"}, "without claim"),
+        ({"claim": "h"}, "belong to method"),
+        ({"timestamp": "header:X-Time"}, "which signed does not cover"),
+        ({"require": (("a", "b"),)}, "compares two texts"),
+        ({"each": "form:a"}, "is no array"),
+        ({"each": "json:/a"}, "name values within an item"),
         ({"signed": "{header:a b}{body}"}, "not a header name"),
     ],
 )
@@ -228,3 +258,12 @@ def test_hostile_headers_are_refused_cleanly(scheme: Scheme, headers: list[tuple
     """Whatever the headers hold, the engine raises RequestRejected and nothing else."""
     with pytest.raises(errors.RequestRejected):
         check(request(*headers, body=body + b"!"), scheme, [KEY], NOW)
+
+
+def test_every_key_is_explained() -> None:
+    """docs/signatures.md explains every key of a scheme and every word that a key may have."""
+    text = (Path(__file__).parents[2] / "docs" / "signatures.md").read_text()
+    assert [key.name for key in fields(Scheme) if key.init and f"`{key.name}`" not in text] == []
+    words = [*get_args(Method), *get_args(Algorithm), *get_args(Encoding), *get_args(TimestampUnit), *template.FILTERS]
+    assert [word for word in words if f"`{word}`" not in text and f"|{word}}}" not in text] == []
+    assert [kind for kind in template.PLAIN | template.SORTED | template.NAMED if f"{{{kind}" not in text] == []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from gateway import Delivery, Event, InvalidPayload
+from gateway import Delivery, Event, InvalidPayload, event_name
 
 
 def transform(delivery: Delivery) -> Event:
     """Name the event after the type; the sender chooses it, so a slash must not become a prefix."""
-    return Event(name=delivery.type.replace("/", ".") or "webhook.received", data=_data(delivery))
+    return Event(name=event_name(delivery.type), data=_data(delivery))
 
 
 def _data(delivery: Delivery) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway import Delivery, Event
+from gateway import Delivery, Event, event_name
 
 
 def transform(delivery: Delivery) -> Event:
@@ -14,10 +14,9 @@ def transform(delivery: Delivery) -> Event:
     if not isinstance(payload, dict):
         payload = {"body": payload}
     action = payload.get("action")
-    event = delivery.type or "webhook"
-    name = f"{event}.{action}" if isinstance(action, str) and action else event
     # GitHub does not sign its headers, so a slash in one must not become another source's prefix.
-    return Event(name=name.replace("/", "."), data=payload)
+    name = event_name(delivery.type or "webhook", action if isinstance(action, str) else "")
+    return Event(name=name, data=payload)
 
 
 def _payload(delivery: Delivery) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gateway import Delivery, Event
+from gateway import Delivery, Event, event_name
 
 
 def transform(delivery: Delivery) -> Event:
     """Name the event after the topic and put the payload into data."""
     payload = delivery.json()
     return Event(
-        name=delivery.type.replace("/", ".") or "webhook.received",
+        name=event_name(delivery.type),
         data=payload if isinstance(payload, dict) else {"body": payload},
     )

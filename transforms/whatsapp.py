@@ -1,0 +1,52 @@
+"""WhatsApp messages become <prefix>/message.received, statuses message.delivered and so on, other changes <field>."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway import Delivery, Event, Skip, look_up, split
+
+LISTS = ("messages", "statuses")
+MESSAGE, STATUS = "/value/messages/0", "/value/statuses/0"
+
+
+def transform(delivery: Delivery) -> list[Event] | Skip:
+    """Make one event per message or status: the change it came in, with that one alone, and the account's entry."""
+    entries = look_up(delivery.json(), "/entry")
+    return split(
+        delivery,
+        [item for entry in entries for item in _items(entry)] if isinstance(entries, list) else "",
+        item_id=_id,
+        item_type=_type,
+        item_time=(f"{MESSAGE}/timestamp", f"{STATUS}/timestamp"),
+    )
+
+
+def _items(entry: Any) -> Iterator[Any]:
+    changes = look_up(entry, "/changes")
+    for change in changes if isinstance(changes, list) else [entry]:
+        told = [(name, item) for name in LISTS for item in _list(change, f"/value/{name}")]
+        around = {"entry": look_up(entry, "/id"), **change} if isinstance(change, dict) else change
+        if not told:
+            yield around
+        for name, item in told:
+            value = {key: kept for key, kept in change["value"].items() if key not in LISTS}
+            yield {**around, "value": {**value, name: [item]}}
+
+
+def _list(change: Any, pointer: str) -> list[Any]:
+    found = look_up(change, pointer)
+    return found if isinstance(found, list) else []
+
+
+def _id(item: Any) -> Any:
+    """Return the id of the message, which its statuses share; what has none is told by the whole of it."""
+    return look_up(item, f"{MESSAGE}/id", look_up(item, f"{STATUS}/id", item))
+
+
+def _type(item: Any) -> str:
+    if look_up(item, MESSAGE) is not None:
+        return "message.received"
+    status = look_up(item, f"{STATUS}/status")
+    return f"message.{status}" if status else str(look_up(item, "/field", ""))

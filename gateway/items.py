@@ -17,8 +17,8 @@ from gateway.model import Delivery, Event, Skip
 from gateway.names import event_name
 from gateway.template import require_pointer
 
-Place = str | Sequence[str] | Callable[[Any], Any]
-"""Where in an item a value is: a JSON pointer, several of them, or a function of the item."""
+Place = str | Sequence[str] | Callable[[dict[str, Any]], Any]
+"""Where in an item a value is: a JSON pointer, several of them, or a function of the item, which is an object."""
 
 MAX_ID = 200
 EMPTY = Skip("the delivery holds no items; it is a heartbeat or a test")
@@ -105,7 +105,7 @@ def _event(delivery: Delivery, item: Any, item_id: Place, item_type: Place, item
 
 def _id(delivery: Delivery, item: Any, place: Place) -> str:
     """Return the item's own id, its digest where that is no text to print, or one of this delivery only."""
-    values = _values(item, place) if isinstance(item, dict) else []
+    values = _values(item, place)
     if not values or values[0] is None:
         return f"{delivery.id}.{_digest(item)}"
     text = ".".join(_text(value) or _digest(value) for value in values if value is not None)
@@ -113,7 +113,9 @@ def _id(delivery: Delivery, item: Any, place: Place) -> str:
 
 
 def _values(item: Any, place: Place) -> list[Any]:
-    """Return what is at each pointer of the place, None where nothing is."""
+    """Return what is at each pointer of the place, None where nothing is; nothing of what is no object."""
+    if not isinstance(item, dict):
+        return []
     if callable(place):
         return [place(item)]
     return [look_up(item, pointer) for pointer in ([place] if isinstance(place, str) else place)]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from gateway import Delivery, Event, Skip, split
+from gateway import Delivery, Event, Skip, look_up, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
-    """Make one event per item; _id is the mail's, which is opened and clicked often, so time and link go with it."""
+    """Make one event per item of the form's JSON list."""
     listed = json.loads(delivery.form()["mandrill_events"])
     return split(
         delivery,
         listed if isinstance(listed, list) else [listed],
-        item_id=("/_id", "/ts", "/url"),
+        item_id=_id,
         item_type=("/event", "/type", "/action"),
         item_time="/ts",
     )
+
+
+def _id(item: dict[str, Any]) -> Any:
+    """Return what tells an event from others: _id is the mail's, which is opened often and has many links."""
+    mail = look_up(item, "/_id")
+    return mail and [mail, look_up(item, "/ts"), look_up(item, "/url")]

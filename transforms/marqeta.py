@@ -28,5 +28,5 @@ def _item(kind: str, item: Any) -> Any:
     return {"kind": kind.removesuffix("s"), **item} if isinstance(item, dict) else item
 
 
-def _type(item: Any) -> str:
+def _type(item: dict[str, Any]) -> str:
     return f"{look_up(item, '/kind', '')}.{look_up(item, '/type', look_up(item, '/status', ''))}".strip(".").lower()

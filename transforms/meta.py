@@ -35,13 +35,12 @@ def _items(payload: Any, entries: list[Any]) -> Iterator[Any]:
             yield {**around, **item} if isinstance(item, dict) else item
 
 
-def _id(item: Any) -> Any:
+def _id(item: dict[str, Any]) -> Any:
     """Return a message's id; anything else is told from others by the whole of it, which holds the entry's time."""
     return look_up(item, "/message/mid", item)
 
 
-def _type(item: Any) -> str:
+def _type(item: dict[str, Any]) -> str:
     """Name a change by its field and a message by what it holds: message, postback, read, reaction, ..."""
-    kinds = [key for key in item if key not in NO_KIND] if isinstance(item, dict) else []
-    kind = look_up(item, "/field", kinds[0] if kinds else "")
+    kind = look_up(item, "/field", next((key for key in item if key not in NO_KIND), ""))
     return f"{look_up(item, '/object', '')}.{kind}".strip(".")

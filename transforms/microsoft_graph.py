@@ -16,7 +16,7 @@ def _without_secret(item: Any) -> Any:
     return {key: value for key, value in item.items() if key != "clientState"} if isinstance(item, dict) else item
 
 
-def _type(item: Any) -> str:
+def _type(item: dict[str, Any]) -> str:
     """Name a change after the resource's type, such as #Microsoft.Graph.Message, and a lifecycle event by itself."""
     if lifecycle := look_up(item, "/lifecycleEvent"):
         return f"subscription.{lifecycle}"

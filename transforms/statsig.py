@@ -12,11 +12,11 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
     return split(delivery, "/data", item_id=_id, item_type=_type, item_time="/timestamp")
 
 
-def _id(item: Any) -> Any:
+def _id(item: dict[str, Any]) -> Any:
     return look_up(item, "/timeUUID", item)
 
 
-def _type(item: Any) -> str:
+def _type(item: dict[str, Any]) -> str:
     """Name a change of a gate or an experiment by what was done to it, anything else by its own name."""
     action = look_up(item, "/metadata/action")
     name = str(look_up(item, "/eventName", ""))

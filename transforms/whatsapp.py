@@ -12,22 +12,26 @@ MESSAGE, STATUS = "/value/messages/0", "/value/statuses/0"
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
-    """Make one event per message or status: the change it came in, with that one alone, and the account's entry."""
+    """Make one event per message or status: the change it came in, with that one alone, and the entry it is of."""
     entries = look_up(delivery.json(), "/entry")
     return split(
         delivery,
         [item for entry in entries for item in _items(entry)] if isinstance(entries, list) else "",
         item_id=_id,
         item_type=_type,
-        item_time=(f"{MESSAGE}/timestamp", f"{STATUS}/timestamp"),
+        item_time=(f"{MESSAGE}/timestamp", f"{STATUS}/timestamp", "/entry/time"),
     )
 
 
 def _items(entry: Any) -> Iterator[Any]:
     changes = look_up(entry, "/changes")
-    for change in changes if isinstance(changes, list) else [entry]:
+    if not isinstance(changes, list):
+        yield entry
+        return
+    rest = {key: value for key, value in entry.items() if key != "changes"}
+    for change in changes:
+        around = {"entry": rest, **change} if isinstance(change, dict) else change
         told = [(name, item) for name in LISTS for item in _list(change, f"/value/{name}")]
-        around = {"entry": look_up(entry, "/id"), **change} if isinstance(change, dict) else change
         if not told:
             yield around
         for name, item in told:
@@ -40,12 +44,12 @@ def _list(change: Any, pointer: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _id(item: Any) -> Any:
+def _id(item: dict[str, Any]) -> Any:
     """Return the id of the message, which its statuses share; what has none is told by the whole of it."""
     return look_up(item, f"{MESSAGE}/id", look_up(item, f"{STATUS}/id", item))
 
 
-def _type(item: Any) -> str:
+def _type(item: dict[str, Any]) -> str:
     if look_up(item, MESSAGE) is not None:
         return "message.received"
     status = look_up(item, f"{STATUS}/status")

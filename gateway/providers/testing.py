@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.locators import compile_locator
-from gateway.model import Delivery, Event, Reply, Request
+from gateway.model import Delivery, Event, Learned, Reply, Request
 from gateway.providers.contract import Provider
 from gateway.scheme import Scheme
 from gateway.signatures import signed_request
@@ -18,7 +18,7 @@ NOTHING: Mapping[str, str] = {}
 
 def verify(
     provider: Provider, request: Request, secrets: Sequence[str], now: int, *, params: Mapping[str, str] = NOTHING
-) -> Delivery | Reply:
+) -> Delivery | Reply | Learned:
     """Return what a source of the provider makes of a request at `now` (unix milliseconds).
 
     Raises RequestRejected for a request that is refused, ValueError for a secret that cannot be one.

@@ -32,6 +32,7 @@ def verify(
         secrets=tuple(secrets),
         keys=tuple(tuple(scheme.decode_key(secret) for secret in secrets) for scheme in provider.schemes),
         params=params,
+        handshakes=provider.handshakes,
         id=tuple(compile_locator(text) for text in provider.id),
         type=tuple(compile_locator(text) for text in provider.type),
         time=tuple(compile_locator(text) for text in provider.time),

@@ -158,6 +158,24 @@ def test_web_tokens(tmp_path: Path, text: str, error: type[errors.RequestRejecte
         verify(received, source, NOW)
 
 
+def test_a_web_token_of_another_url(tmp_path: Path) -> None:
+    """A web token whose URL claim is configured is taken at that URL alone."""
+    keys = {"header": "X-Jwt", "method": "jwt-hs256", "claim": "h", "url_claim": "u"}
+    source = source_of(tmp_path, keys, SECRET)
+    signed = signed_request(plain(JSON), source.schemes[0], source.keys[0][0])
+    with pytest.raises(errors.SignatureMismatch, match="'u'"):
+        verify(replace(signed, url=signed.url + "&c=3"), source, NOW)
+
+
+def test_a_plain_hash_gives_its_secret_to_no_digest(tmp_path: Path) -> None:
+    """What is said to be signed leaves the secret out, as its digest is kept and could be a signature."""
+    source = source_of(tmp_path, {"header": "X-Sig", "method": "hash", "signed": "{secret}{body}"}, SECRET)
+    signed = signed_request(plain(JSON), source.schemes[0], source.keys[0][0])
+    proof = source.checks[0](signed, NOW)
+    assert proof is not None
+    assert proof.signed == JSON
+
+
 @pytest.mark.parametrize(
     "text", ["Bearer x", "Basic", "Basic !!!", "Basic dXNlcjph=", "Basic dXNlcjphIHBhc3N3b3Jk dQ=="]
 )

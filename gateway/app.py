@@ -202,9 +202,8 @@ class Gateway:
             self._watch_space()
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS
-            ids_before = now - _remembered_ms(self.config)
             try:
-                while await self.inbox.prune(bodies_before, ids_before):
+                while await self.inbox.prune(bodies_before, now):
                     pass
             except InboxError as error:
                 self.log.forwarding_interrupted(reason=str(error))

@@ -49,7 +49,8 @@ class Delivery:
     `id` is the provider's own id for the delivery, equal on every re-send. `type` is the provider's event type and
     `time` its time of the fact (unix milliseconds) where it tells one. `version` is the provider's schema version.
     `headers` have lower-case names and hold neither credentials nor signatures. `body` is the exact bytes as sent;
-    `content` is the same after Content-Encoding.
+    `content` is the same after Content-Encoding. `digest` is the hex SHA-256 of what was signed where the signature
+    does not cover the id, so that the same bytes are recognised under another id; else empty.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Delivery:
     content: bytes = b""
     secret: int | None = None
     traceparent: str = ""
+    digest: str = ""
     _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def json(self) -> Any:
@@ -204,11 +206,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a put: the entry's key, and whether the delivery was already known since `first_seen_at`."""
+    """What became of a put: the entry's key, and whether the delivery was already known since `first_seen_at`.
+
+    `known_as` is the id of that entry where the same signed bytes came under another id; else empty.
+    """
 
     key: int
     duplicate: bool
     first_seen_at: int
+    known_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,13 @@ class Inbox(Protocol):
         """The space of the store's disk, at most a second old; None where the store has no disk of its own."""
         ...
 
-    async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
+    async def put(self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None) -> list[Receipt]:
         """Keep deliveries; durable before it returns.
 
-        The same (source, delivery id) within the dedupe window is a duplicate: nothing is stored again, the re-send
-        is counted and the receipt names the entry first stored. New entries are due at `now`.
+        The same (source, delivery id), or the same (source, digest) where there is a digest, is a duplicate for as long
+        as the dedupe window of the entry first stored lasts: nothing is stored again, neither the id nor the digest of
+        the re-send is remembered, the re-send is counted, and the receipt names that entry, the older one where id and
+        digest match two. The window of new entries is `window_ms`, the inbox's own where absent; they are due at `now`.
         """
         ...
 
@@ -91,11 +93,11 @@ class Inbox(Protocol):
         """
         ...
 
-    async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
-        """Delete entries settled before `bodies_before`, and dedupe ids first seen before `ids_before`.
+    async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
+        """Delete entries settled before `bodies_before`, and ids and digests whose window ended before `now`.
 
-        Works in one small step of at most `limit` rows of each kind and returns how many rows went. An id outlives
-        its entry until its own time comes; pending and leased entries are never deleted.
+        Works in one small step of at most `limit` rows of each kind and returns how many rows went. An entry without
+        its body stays until its window ends; pending and leased entries are never deleted.
         """
         ...
 

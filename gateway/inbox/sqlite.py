@@ -78,7 +78,7 @@ class SqliteInbox:
         if read_only:
             return cls(path, Reader(open_reader(path)), None, dedupe_window_ms=dedupe_window_ms)
         with contextlib.ExitStack() as undo:
-            opened = open_serving(path)
+            opened = open_serving(path, dedupe_window_ms)
             undo.callback(opened.lock.release)
             undo.callback(opened.connection.close)
             with refusals(path):
@@ -118,10 +118,10 @@ class SqliteInbox:
         """Why nothing is accepted any more: set for ever by the first I/O error, after which the process should end."""
         return self._serving.failure or self._reader.failure if self._serving else None
 
-    async def put(self, deliveries: Sequence[Delivery], now: int) -> list[Receipt]:
+    async def put(self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        window_ms, size = self._dedupe_window_ms, sum(map(size_of, deliveries))
-        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, window_ms), now, intake=size)
+        until, size = now + (window_ms or self._dedupe_window_ms), sum(map(size_of, deliveries))
+        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, until), now, intake=size)
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
@@ -160,9 +160,9 @@ class SqliteInbox:
         replayed = await self._write(lambda db: sqlite_writes.replay(db, keys, query, mode, now), now)
         return Replayed(replayed, keys[-1] if keys else query.after)
 
-    async def prune(self, bodies_before: int, ids_before: int, limit: int = 1_000) -> int:
-        """Take one step of retention; an entry without its body stays until its id goes too."""
-        return await self._write(lambda db: sqlite_writes.prune(db, bodies_before, ids_before, limit))
+    async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
+        """Take one step of retention; an entry without its body stays until its window ends."""
+        return await self._write(lambda db: sqlite_writes.prune(db, bodies_before, now, limit))
 
     async def close(self) -> None:
         """Finish what was accepted and release the file; a second call does nothing."""

@@ -44,8 +44,11 @@ def require_safe_library(version: str) -> None:
         )
 
 
-def open_writer(path: Path) -> apsw.Connection:
-    """Open the one connection that writes, making or upgrading the file. Raises InboxUnsupported."""
+def open_writer(path: Path, window_ms: int) -> apsw.Connection:
+    """Open the one connection that writes, making or upgrading the file, whose old ids get the window `window_ms`.
+
+    Raises InboxUnsupported.
+    """
     require_local(path)
     with refusals(path), contextlib.ExitStack() as undo:
         create_private(path)
@@ -58,7 +61,7 @@ def open_writer(path: Path) -> apsw.Connection:
         if connection.pragma("journal_mode", "wal") != "wal":
             raise InboxUnsupported(f"{path} is in a place where SQLite cannot use WAL; an inbox needs a local disk")
         _set(connection, WRITER_SETTINGS | _SETTINGS)
-        migrate(connection, version)
+        migrate(connection, version, window_ms)
         undo.pop_all()
     return connection
 

@@ -27,15 +27,15 @@ class Opened:
     alarms: tuple[str, ...]
 
 
-def open_serving(path: Path) -> Opened:
+def open_serving(path: Path, window_ms: int) -> Opened:
     """Take the lock and open the file, or a fresh one in place of a damaged one. Raises InboxLocked, InboxUnsupported.
 
-    Every lease is given back: whoever held one is gone.
+    Every lease is given back: whoever held one is gone. `window_ms` is for an upgrade: see `migrate`.
     """
     lock = ServingLock.acquire(path)
     with contextlib.ExitStack() as undo:
         undo.callback(lock.release)
-        connection, kept_aside, damage = _open_sound(path, lock)
+        connection, kept_aside, damage = _open_sound(path, lock, window_ms)
         undo.callback(connection.close)
         last = last_key(connection)
         alarm = _told_aside(path, kept_aside, damage) if kept_aside else _told_lost(path, lock.earlier.last_key, last)
@@ -45,16 +45,16 @@ def open_serving(path: Path) -> Opened:
     return Opened(lock, connection, reached, kept_aside, (alarm,) if alarm else ())
 
 
-def _open_sound(path: Path, lock: ServingLock) -> tuple[apsw.Connection, Path | None, str]:
+def _open_sound(path: Path, lock: ServingLock, window_ms: int) -> tuple[apsw.Connection, Path | None, str]:
     """Open the file if it is sound; return the connection, where a damaged file went, and what was wrong with it."""
     kept_aside, damage = _keep_aside_if_damaged(path, lock, thorough=lock.earlier.damaged)
     try:
-        return _open(path), kept_aside, damage
+        return _open(path, window_ms), kept_aside, damage
     except InboxUnsupported as error:
         if kept_aside or not (isinstance(error.__cause__, apsw.Error) and is_damage(error.__cause__)):
             raise
     kept_aside, damage = _keep_aside_if_damaged(path, lock, thorough=True)
-    return _open(path), kept_aside, damage
+    return _open(path, window_ms), kept_aside, damage
 
 
 def _keep_aside_if_damaged(path: Path, lock: ServingLock, *, thorough: bool) -> tuple[Path | None, str]:
@@ -63,8 +63,8 @@ def _keep_aside_if_damaged(path: Path, lock: ServingLock, *, thorough: bool) -> 
         return (keep_aside(path), damage) if damage else (None, "")
 
 
-def _open(path: Path) -> apsw.Connection:
-    connection = open_writer(path)
+def _open(path: Path, window_ms: int) -> apsw.Connection:
+    connection = open_writer(path, window_ms)
     with refusals(path), contextlib.ExitStack() as undo:
         undo.callback(connection.close)
         sqlite_leases.release(connection)

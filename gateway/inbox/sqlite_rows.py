@@ -14,7 +14,8 @@ NARROW = (
     *(f"entries.{name}" for name in ("key", "source", "provider", "delivery_id", "type", "received_at", "state")),
     *(f"entries.{name}" for name in ("due_at", "attempts", "generation", "reason", "rejections", "rejected_at")),
     *(f"entries.{name}" for name in ("batch", "position", "settled_at", "body_kept")),
-    *("frozen.seed", "frozen.events", "dedupe.hits", "dedupe.last_seen", "bodies.metadata"),
+    *("frozen.seed", "frozen.events", "dedupe.hits", "dedupe.last_seen", "dedupe.digest"),
+    "bodies.metadata",
 )
 WIDE = (*NARROW, "bodies.body", "bodies.content")
 TABLES = (
@@ -85,6 +86,7 @@ def history(row: Row, attempts: tuple[Attempt, ...] = (), events: tuple[SentEven
 
 def _delivery(row: Row) -> Delivery:
     narrow = {name: row[name] for name in ("source", "provider", "type", "received_at")}
+    narrow["digest"] = (row["digest"] or b"").hex()
     if row["metadata"] is None:
         return Delivery(id=row["delivery_id"], body=b"", **narrow)
     metadata = payload.loads(row["metadata"])

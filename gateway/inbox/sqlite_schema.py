@@ -120,8 +120,22 @@ DROP INDEX entries_settled;
 CREATE INDEX entries_settled ON entries (body_kept, settled_at) WHERE settled_at IS NOT NULL;
 """
 
+# An entry is known by its id and, where its signature does not cover that, by a digest of what was signed, for a window
+# of its own. `forget_at` is filled when the body goes. What was kept before gets the window that the gateway now has.
+_TWO_KEYS = """
+ALTER TABLE dedupe ADD COLUMN digest BLOB;
+ALTER TABLE dedupe ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
+UPDATE dedupe SET expires_at = first_seen + :window_ms;
+CREATE UNIQUE INDEX dedupe_digest ON dedupe (source, digest) WHERE digest IS NOT NULL;
+DROP INDEX dedupe_first_seen;
+CREATE INDEX dedupe_expiry ON dedupe (expires_at);
+ALTER TABLE entries ADD COLUMN forget_at INTEGER;
+UPDATE entries SET forget_at = settled_at + :window_ms WHERE body_kept = 0;
+CREATE INDEX entries_forget ON entries (forget_at) WHERE forget_at IS NOT NULL;
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE)
+_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE, _TWO_KEYS)
 SCHEMA = len(_STEPS)
 
 
@@ -147,14 +161,15 @@ def identify(connection: apsw.Connection, path: Path) -> int:
     return version
 
 
-def migrate(connection: apsw.Connection, version: int) -> None:
+def migrate(connection: apsw.Connection, version: int, window_ms: int) -> None:
     """Bring a file of schema `version` to SCHEMA; each step is one transaction, so a crash leaves old or new.
 
+    `window_ms` is the dedupe window of what was kept before windows were kept with it.
     After an error the connection must be closed, which undoes the step.
     """
     for step in range(version, SCHEMA):
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_STEPS[step])
+        connection.execute(_STEPS[step], {"window_ms": window_ms})
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", step + 1)
         failpoint(f"in_migration_{step + 1}")

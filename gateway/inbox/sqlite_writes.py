@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -18,9 +19,13 @@ from gateway.model import Delivery, Receipt, ReplayMode
 PRUNE_BYTES = 4 << 20
 VACUUM_PAGES = PRUNE_BYTES // 4_096
 
-_KNOWN = "SELECT key, first_seen FROM dedupe WHERE source = ? AND delivery_id = ?"
+_BY_ID = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND delivery_id = ? AND expires_at >= ?"
+_BY_DIGEST = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND digest = ? AND expires_at >= ?"
+_BY_EITHER = f"{_BY_ID} UNION ALL {_BY_DIGEST}"
 _COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
-_CLAIM = "INSERT OR REPLACE INTO dedupe (source, delivery_id, key, first_seen) VALUES (?, ?, ?, ?)"
+_CLAIM = (
+    "INSERT OR REPLACE INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
 _KEEP_ENTRY = (
     "INSERT INTO entries (source, provider, delivery_id, type, trace_id, received_at, state, due_at) "
     "VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)"
@@ -38,25 +43,32 @@ _OLD_BODIES = (
     "LEFT JOIN bodies ON bodies.key = entries.key "
     "WHERE settled_at < ? AND body_kept = 1 ORDER BY settled_at LIMIT ?"
 )
+_NARROW = (
+    "UPDATE entries SET body_kept = 0, forget_at = coalesce((SELECT expires_at FROM dedupe WHERE "
+    "dedupe.source = entries.source AND dedupe.delivery_id = entries.delivery_id AND dedupe.key = entries.key), 0) "
+    "WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')"
+)
 _FORGET_BODY = (
-    "UPDATE entries SET body_kept = 0 WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')",
+    _NARROW,
     "DELETE FROM bodies WHERE key = ?",
     "DELETE FROM attempts WHERE key = ?",
     "DELETE FROM events WHERE key = ?",
 )
 _FORGET_IDS = (
     "DELETE FROM dedupe WHERE (source, delivery_id) IN "
-    "(SELECT source, delivery_id FROM dedupe WHERE first_seen < ? ORDER BY first_seen LIMIT ?)"
+    "(SELECT source, delivery_id FROM dedupe WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
 )
 _FORGET_ENTRIES = (
-    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE settled_at < ? AND body_kept = 0 "
-    "ORDER BY settled_at LIMIT ?)"
+    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE forget_at < ? ORDER BY forget_at LIMIT ?)"
 )
 
 
-def put(connection: apsw.Connection, deliveries: Sequence[Delivery], now: int, window_ms: int) -> list[Receipt]:
-    """Claim each id and keep its delivery, or count the re-send; an id older than the window is claimed anew."""
-    return [_put_one(connection, delivery, now, window_ms) for delivery in deliveries]
+def put(connection: apsw.Connection, deliveries: Sequence[Delivery], now: int, until: int) -> list[Receipt]:
+    """Claim each id and digest until `until` and keep the delivery, or count the re-send.
+
+    A re-send claims nothing: whoever sends old signed bytes under an id of a delivery to come must not take that id.
+    """
+    return [_put_one(connection, delivery, now, until) for delivery in deliveries]
 
 
 def replay(connection: apsw.Connection, keys: Sequence[int], query: Query, mode: ReplayMode, now: int) -> int:
@@ -68,11 +80,11 @@ def replay(connection: apsw.Connection, keys: Sequence[int], query: Query, mode:
     return connection.total_changes() - before
 
 
-def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limit: int) -> int:
+def prune(connection: apsw.Connection, bodies_before: int, now: int, limit: int) -> int:
     """Take one step of retention and hand the space back; return how many rows of each kind went, in all.
 
-    With its body an entry loses its attempts and events. The narrow entry stays until `ids_before` passes it too, so
-    that the receipt of an absorbed re-send still names something.
+    With its body an entry loses its attempts and events. The narrow entry stays until its window ends, so that the
+    receipt of an absorbed re-send still names something.
     """
     keys = _first_bytes(rows(connection, _OLD_BODIES, (bodies_before, limit)), PRUNE_BYTES)
     for statement in _FORGET_BODY:
@@ -80,7 +92,7 @@ def prune(connection: apsw.Connection, bodies_before: int, ids_before: int, limi
     failpoint("in_prune")
     gone = len(keys)
     for statement in (_FORGET_IDS, _FORGET_ENTRIES):
-        connection.execute(statement, (ids_before, limit))
+        connection.execute(statement, (now, limit))
         gone += connection.changes()
     if gone:
         rows(connection, f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
@@ -93,15 +105,23 @@ def _first_bytes(sizes: Sequence[tuple[int, int | None]], most: int) -> list[int
     return [key for n, ((key, _), total) in enumerate(zip(sizes, totals, strict=True)) if n == 0 or total <= most]
 
 
-def _put_one(connection: apsw.Connection, delivery: Delivery, now: int, window_ms: int) -> Receipt:
-    identity = (delivery.source, delivery.id)
-    for key, first_seen in rows(connection, _KNOWN, identity):
-        if first_seen >= now - window_ms:
-            connection.execute(_COUNT_RESEND, (now, *identity))
-            return Receipt(key=key, duplicate=True, first_seen_at=first_seen)
+def _put_one(connection: apsw.Connection, delivery: Delivery, now: int, until: int) -> Receipt:
+    digest = bytes.fromhex(delivery.digest) or None
+    if known := _known(connection, delivery, digest, now):
+        key, first_seen, name = min(known)
+        connection.execute(_COUNT_RESEND, (now, delivery.source, name))
+        return Receipt(key, duplicate=True, first_seen_at=first_seen, known_as=name if name != delivery.id else "")
     narrow = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery), delivery.received_at)
     connection.execute(_KEEP_ENTRY, (*narrow, now))
     key = connection.last_insert_rowid()
     connection.execute(_KEEP_BODY, (key, *body_row(delivery)))
-    connection.execute(_CLAIM, (*identity, key, now))
+    connection.execute(_CLAIM, (delivery.source, delivery.id, digest, key, now, until))
     return Receipt(key=key, duplicate=False, first_seen_at=now)
+
+
+def _known(connection: apsw.Connection, delivery: Delivery, digest: bytes | None, now: int) -> list[Any]:
+    """Return key, time and id of the entries, two at most, that this is a re-send of."""
+    by_id = (delivery.source, delivery.id, now)
+    if digest is None:
+        return rows(connection, _BY_ID, by_id)
+    return rows(connection, _BY_EITHER, (*by_id, delivery.source, digest, now))

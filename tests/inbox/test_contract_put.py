@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 from typing import Any
 
 import pytest
@@ -119,6 +120,108 @@ async def test_how_far_its_time_has_come(open_inbox: Open) -> None:
     assert (await open_inbox()).reached == NOW + 3 * DAY
 
 
+async def test_a_window_of_its_own(inbox: Inbox) -> None:
+    """A put may set its window: its id is absorbed for that long, longer or shorter than the inbox's."""
+    [long] = await inbox.put([delivery("long")], NOW, 30 * DAY)
+    [short] = await inbox.put([delivery("short")], NOW, DAY)
+    later = [await inbox.put([delivery("long"), delivery("short")], NOW + days * DAY + 1) for days in (0, 1, 29, 30)]
+    assert [receipts[0].duplicate for receipts in later] == [True, True, True, False]
+    assert [receipts[1].duplicate for receipts in later] == [True, False, False, True]
+    assert (later[2][0].key, later[0][1].key) == (long.key, short.key)
+
+
+async def test_a_window_outlives_the_body(inbox: Inbox) -> None:
+    """The narrow entry stays for as long as its own window, and goes with it."""
+    [kept] = await inbox.put([delivery("long")], NOW, 30 * DAY)
+    await settle_all(inbox, State.FORWARDED)
+    while await inbox.prune(NOW + 1, NOW + 30 * DAY):
+        pass
+    [again] = await inbox.put([delivery("long")], NOW + 30 * DAY)
+    assert (again.duplicate, again.key) == (True, kept.key)
+    assert await inbox.get(kept.key)
+    while await inbox.prune(NOW + 1, NOW + 30 * DAY + 1):
+        pass
+    assert await inbox.get(kept.key) is None
+
+
+def signed(name: str, bytes_signed: str, **fields: Any) -> Delivery:
+    """Make a delivery whose id is not covered by its signature."""
+    return delivery(name, digest=hashlib.sha256(bytes_signed.encode()).hexdigest(), **fields)
+
+
+async def test_equal_signed_bytes_under_another_id(inbox: Inbox) -> None:
+    """The same digest is a re-send whatever its id says; the receipt names the entry and its id."""
+    [first] = await inbox.put([signed("evt_1", "a")], NOW)
+    [replayed] = await inbox.put([signed("evt_2", "a")], NOW + 5)
+    assert (replayed.key, replayed.duplicate, replayed.first_seen_at) == (first.key, True, NOW)
+    assert (first.known_as, replayed.known_as) == ("", "evt_1")
+    history = await inbox.get(first.key)
+    assert history
+    assert (history.duplicates, history.last_duplicate_at) == (1, NOW + 5)
+    assert history.entry.delivery == signed("evt_1", "a")
+    assert (await inbox.counts()).duplicates == {"acme": 1}
+
+
+async def test_an_equal_id_over_other_signed_bytes(inbox: Inbox) -> None:
+    """A re-send whose bytes were written anew is known by its id, and by nothing else is it said to be."""
+    [first] = await inbox.put([signed("evt_1", "a")], NOW)
+    [again] = await inbox.put([signed("evt_1", "b")], NOW)
+    assert (again.key, again.duplicate, again.known_as) == (first.key, True, "")
+
+
+async def test_an_absorbed_re_send_claims_nothing(inbox: Inbox) -> None:
+    """Neither the id nor the digest of a duplicate is taken, so that nobody can block a delivery to come with it."""
+    await inbox.put([signed("evt_1", "a")], NOW)
+    absorbed = await inbox.put([signed("evt_2", "a"), signed("evt_1", "b")], NOW)
+    genuine = await inbox.put([signed("evt_2", "c"), signed("evt_3", "b")], NOW)
+    assert [receipt.duplicate for receipt in (*absorbed, *genuine)] == [True, True, False, False]
+
+
+async def test_id_and_digest_of_two_entries(inbox: Inbox) -> None:
+    """Where the id is of one entry and the digest of another, the receipt names the older."""
+    first, second = await inbox.put([signed("evt_1", "a"), signed("evt_2", "b")], NOW)
+    [by_digest] = await inbox.put([signed("evt_2", "a")], NOW)
+    [by_id] = await inbox.put([signed("evt_1", "b")], NOW)
+    assert (by_digest.key, by_digest.known_as) == (first.key, "evt_1")
+    assert (by_id.key, by_id.known_as) == (first.key, "")
+    assert second.key > first.key
+
+
+async def test_a_digest_belongs_to_its_source(inbox: Inbox) -> None:
+    """The same signed bytes at another source are another delivery."""
+    receipts = await inbox.put([signed("evt_1", "a"), signed("evt_2", "a", source="other")], NOW)
+    assert [receipt.duplicate for receipt in receipts] == [False, False]
+
+
+async def test_no_digest_is_no_key(inbox: Inbox) -> None:
+    """Deliveries without a digest are told apart by their ids alone."""
+    receipts = await inbox.put([delivery("evt_1"), delivery("evt_2"), signed("evt_3", "a")], NOW)
+    assert [receipt.duplicate for receipt in receipts] == [False, False, False]
+
+
+async def test_equal_signed_bytes_at_once(inbox: Inbox) -> None:
+    """The same signed bytes under a hundred ids at once make one entry, in one put or in a hundred."""
+    one = await inbox.put([signed(f"one_{n}", "a") for n in range(100)], NOW)
+    many = await asyncio.gather(*(inbox.put([signed(f"many_{n}", "b")], NOW) for n in range(100)))
+    for receipts in (one, [receipt for answer in many for receipt in answer]):
+        assert sum(not receipt.duplicate for receipt in receipts) == 1
+        assert len({receipt.key for receipt in receipts}) == 1
+
+
+async def test_a_digest_ends_with_its_window(open_inbox: Open) -> None:
+    """A digest outlives the process, is absorbed up to the window's last millisecond, and may be claimed after it."""
+    inbox = await open_inbox()
+    await inbox.put([signed("evt_1", "a")], NOW)
+    await inbox.close()
+    inbox = await open_inbox()
+    [last] = await inbox.put([signed("evt_2", "a")], NOW + 7 * DAY)
+    [new] = await inbox.put([signed("evt_3", "a")], NOW + 7 * DAY + 1)
+    [again] = await inbox.put([signed("evt_4", "a")], NOW + 8 * DAY)
+    assert (last.duplicate, new.duplicate, again.duplicate, again.known_as) == (True, False, True, "evt_3")
+    [freed] = await inbox.put([signed("evt_1", "d")], NOW + 8 * DAY)
+    assert not freed.duplicate
+
+
 NAMES = st.text(min_size=1, max_size=40)
 BODIES = st.binary(max_size=300)
 HEADERS = st.dictionaries(NAMES, st.text(max_size=40), max_size=4)
@@ -146,6 +249,7 @@ def deliveries(draw: st.DrawFn) -> Delivery:
         headers=headers,
         query=draw(st.text(max_size=20)),
         secret=draw(st.none() | st.integers(0, 9)),
+        digest=draw(st.sampled_from(["", "00" * 32])),
         traceparent=draw(st.sampled_from(["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "no-trace"])),
         **fields,
     )

@@ -12,11 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from gateway.errors import LeaseLost
 from gateway.history import Query, Replayed
-from gateway.model import Lease, ReplayMode, Settlement, State
+from gateway.model import Lease, Receipt, ReplayMode, Settlement, State
 from tests.inbox.engines import ENGINES
 from tests.inbox.samples import NOW, answered, delivery, frozen
 
 WINDOW = 400
+DIGESTS = ["", "", "aa" * 32, "bb" * 32, "cc" * 32]
 DURATION = 30
 UNFINISHED = {State.PENDING, State.LEASED}
 
@@ -32,6 +33,7 @@ class Known:
 
     name: str
     due_at: int
+    expires_at: int
     settled_at: int = 0
     state: State = State.PENDING
     lease: Lease | None = None
@@ -51,11 +53,26 @@ class Known:
 
 
 @dataclass
+class Claim:
+    """What the model knows of a delivery that re-sends are compared with."""
+
+    name: str
+    digest: str
+    first_seen: int
+    expires_at: int
+
+    def is_matched(self, name: str, digest: str) -> bool:
+        """Tell whether a delivery of this name and digest is a re-send."""
+        same_digest = bool(digest) and (digest, source_of(name)) == (self.digest, source_of(self.name))
+        return name == self.name or same_digest
+
+
+@dataclass
 class Model:
     """What the contract says of an inbox, slowly and plainly."""
 
     entries: dict[int, Known] = field(default_factory=dict)
-    ids: dict[str, tuple[int, int]] = field(default_factory=dict)
+    claims: dict[int, Claim] = field(default_factory=dict)
 
     def due(self, limit: int, now: int, exclude: set[str]) -> list[int]:
         """Return the keys that a lease gives now, in order."""
@@ -98,19 +115,31 @@ class RandomLife(RuleBasedStateMachine):
         """Let time pass."""
         self.now += milliseconds
 
-    @rule(names=st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=4))
-    def put(self, names: list[str]) -> None:
-        """Put deliveries; those known within the window are duplicates."""
-        sent = [delivery(name, source=source_of(name), received_at=self.now) for name in names]
-        for name, receipt in zip(names, self.loop.run(self.inbox.put(sent, self.now)), strict=True):
-            key, first_seen = self.model.ids.get(name, (0, -1))
-            if first_seen >= self.now - WINDOW:
-                assert (receipt.duplicate, receipt.key, receipt.first_seen_at) == (True, key, first_seen)
+    @rule(
+        sent=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(DIGESTS)), min_size=1, max_size=4),
+        window=st.sampled_from([None, None, 5, 3 * WINDOW]),
+    )
+    def put(self, sent: list[tuple[str, str]], window: int | None) -> None:
+        """Put deliveries; those known within the window of an entry, by id or digest, are duplicates of the oldest."""
+        deliveries = [
+            delivery(name, source=source_of(name), received_at=self.now, digest=digest) for name, digest in sent
+        ]
+        receipts = self.loop.run(self.inbox.put(deliveries, self.now, window))
+        for (name, digest), receipt in zip(sent, receipts, strict=True):
+            claims = {key: claim for key, claim in self.model.claims.items() if claim.expires_at >= self.now}
+            matched = [key for key, claim in claims.items() if claim.is_matched(name, digest)]
+            if matched:
+                first = claims[min(matched)]
+                known_as = first.name if first.name != name else ""
+                assert receipt == Receipt(
+                    min(matched), duplicate=True, first_seen_at=first.first_seen, known_as=known_as
+                )
             else:
                 assert (receipt.duplicate, receipt.first_seen_at) == (False, self.now)
                 assert receipt.key > max(self.model.entries, default=0)
-                self.model.ids[name] = (receipt.key, self.now)
-                self.model.entries[receipt.key] = Known(name, self.now)
+                until = self.now + (window or WINDOW)
+                self.model.claims[receipt.key] = Claim(name, digest, self.now, until)
+                self.model.entries[receipt.key] = Known(name, self.now, until)
 
     @rule(limit=st.integers(1, 4), exclude=st.sampled_from([set(), set(), {"acme"}, {"other", "nobody"}]))
     def lease(self, limit: int, exclude: set[str]) -> None:
@@ -174,18 +203,17 @@ class RandomLife(RuleBasedStateMachine):
             known.state, known.due_at = State.PENDING, self.now
             known.generation += mode is ReplayMode.RERUN
 
-    @rule(bodies_age=st.sampled_from([0, 50, WINDOW]), ids_age=st.sampled_from([50, WINDOW]))
-    def prune(self, bodies_age: int, ids_age: int) -> None:
+    @rule(bodies_age=st.sampled_from([0, 50, WINDOW]))
+    def prune(self, bodies_age: int) -> None:
         """Take retention to its end."""
-        bodies_before, ids_before = self.now - bodies_age, self.now - ids_age
-        while self.loop.run(self.inbox.prune(bodies_before, ids_before, limit=2)):
+        bodies_before = self.now - bodies_age
+        while self.loop.run(self.inbox.prune(bodies_before, self.now, limit=2)):
             pass
-        self.model.ids = {name: claim for name, claim in self.model.ids.items() if claim[1] >= ids_before}
         for key, known in list(self.model.entries.items()):
             if known.state in UNFINISHED:
                 continue
             known.body_kept = known.body_kept and known.settled_at >= bodies_before
-            if not known.body_kept and known.settled_at < ids_before:
+            if not known.body_kept and known.expires_at < self.now:
                 del self.model.entries[key]
 
     @invariant()

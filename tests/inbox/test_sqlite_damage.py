@@ -267,7 +267,7 @@ async def test_a_refused_put_is_no_loss(path: Path) -> None:
     again = open_at(path)
     assert again.alarms == ()
     await settle_all(again, State.FORWARDED)
-    while await again.prune(NOW + 1, NOW + 1):
+    while await again.prune(NOW + 1, NOW + 1_000_001):
         pass
     await again.close()
     emptied = open_at(path)

@@ -232,7 +232,7 @@ async def test_a_prune_gives_the_space_back(tmp_path: Path) -> None:
     await inbox.close()
     assert path.stat().st_size > 1_000_000
     inbox = open_at(path)
-    assert await inbox.prune(NOW + 1, NOW + 1) == 30
+    assert await inbox.prune(NOW + 1, NOW + 1_000_001) == 30
     await inbox.close()
     assert path.stat().st_size < 200_000
 

@@ -8,12 +8,25 @@ from pathlib import Path
 import apsw
 import pytest
 
-from gateway.inbox import sqlite_schema, sqlite_writes
+from gateway.inbox import sqlite_schema
 from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_rows import body_row
 from gateway.inbox.sqlite_schema import SCHEMA
-from tests.inbox.samples import LEASE, NOW, delivery, keep
+from gateway.model import State
+from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
 
 PROJECT = Path(__file__).parents[2]
+
+WINDOW = 1_000_000
+METADATA = body_row(delivery())[0]
+
+# What the first schema has of an entry, as its gateway put it.
+_KEPT = """
+INSERT INTO entries (source, provider, delivery_id, type, trace_id, received_at, state, due_at)
+VALUES (:source, 'hmac', :id, 'order.created', '', :now, 'pending', :now);
+INSERT INTO bodies (key, metadata, body) VALUES (last_insert_rowid(), :metadata, x'7b7d');
+INSERT INTO dedupe (source, delivery_id, key, first_seen) VALUES (:source, :id, last_insert_rowid(), :now);
+"""
 
 Schema = tuple[object, frozenset[object]]
 
@@ -25,9 +38,9 @@ def make_old(place: Path, monkeypatch: pytest.MonkeyPatch, version: int) -> None
     connection.pragma("journal_mode", "wal")
     with monkeypatch.context() as patch:
         patch.setattr(sqlite_schema, "SCHEMA", version)
-        sqlite_schema.migrate(connection, 0)
+        sqlite_schema.migrate(connection, 0, WINDOW)
     for name, source, now in [("evt_1", "a", NOW - 1), ("evt_2", "b", NOW - 3), ("evt_3", "a", NOW - 2)]:
-        sqlite_writes.put(connection, [delivery(name, source=source)], now, 1_000_000)
+        connection.execute(_KEPT, {"id": name, "source": source, "now": now, "metadata": METADATA})
     connection.close()
 
 
@@ -50,7 +63,7 @@ def kill_at_every_statement(template: Path, into: Path) -> list[Path]:
 
 def open_at(place: Path) -> SqliteInbox:
     """Open a SQLite inbox."""
-    return SqliteInbox.open(place / "inbox.db", dedupe_window_ms=1_000_000)
+    return SqliteInbox.open(place / "inbox.db", dedupe_window_ms=WINDOW)
 
 
 async def test_an_upgrade_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +121,17 @@ async def test_refusals_of_an_older_rule_are_forgotten(tmp_path: Path, monkeypat
     inbox = open_at(tmp_path / "old")
     entries = [lease.entry for lease in await inbox.lease(9, LEASE, NOW)]
     assert [(entry.rejections, entry.rejected_at) for entry in entries] == [(0, None)] * 3
+    await inbox.close()
+
+
+async def test_old_ids_get_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an older gateway kept is absorbed for the window that the new one has, and is pruned after it."""
+    make_old(tmp_path / "old", monkeypatch, 1)
+    inbox = open_at(tmp_path / "old")
+    [again] = await inbox.put([delivery("evt_1", source="a")], NOW - 1 + WINDOW)
+    assert (again.duplicate, again.first_seen_at) == (True, NOW - 1)
+    await settle_all(inbox, State.FORWARDED)
+    assert await inbox.prune(NOW + 1, NOW + WINDOW) == 3 + 3 + 3
+    [new] = await inbox.put([delivery("evt_1", source="a")], NOW + WINDOW)
+    assert not new.duplicate
     await inbox.close()

@@ -64,12 +64,13 @@ async def test_the_way_of_every_delivery_is_by_index(tmp_path: Path, inbox: Sqli
     """Put, lease, settle and get look up what they need, also with a frozen batch and with expired leases."""
     [key] = await keep(inbox, "evt_1")
     await keep(inbox, "evt_1")
+    await inbox.put([delivery("evt_2", digest="aa" * 32), delivery("evt_3", digest="aa" * 32)], NOW)
     [lease] = await inbox.lease(1, LEASE, NOW)
     await inbox.settle([(lease, answered(lease))], NOW)
     await inbox.get(key)
     lines = plans.explain(tmp_path / "inbox.db")
     assert costly(lines) == []
-    for index in ("entries_due", "entries_leased", "entries_frozen", "entries_batch"):
+    for index in ("entries_due", "entries_leased", "entries_frozen", "entries_batch", "dedupe_digest"):
         assert any(index in line for line in lines), index
 
 
@@ -79,8 +80,11 @@ async def test_retention_is_by_index(tmp_path: Path, inbox: SqliteInbox, plans: 
     [lease] = await inbox.lease(1, LEASE, NOW)
     await inbox.settle([(lease, answered(lease))], NOW)
     plans.statements.clear()
-    await inbox.prune(NOW + 1, NOW + 1)
-    assert costly(plans.explain(tmp_path / "inbox.db")) == []
+    await inbox.prune(NOW + 1, NOW + 1_000_001)
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert costly(lines) == []
+    for index in ("entries_settled", "dedupe_expiry", "entries_forget"):
+        assert any(index in line for line in lines), index
 
 
 @pytest.mark.parametrize(

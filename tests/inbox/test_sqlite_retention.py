@@ -57,7 +57,7 @@ async def test_intake_goes_on_beside_retention(tmp_path: Path) -> None:
 async def prune(inbox: SqliteInbox) -> int:
     """Take retention to its end in steps of a hundred rows, and return how many there were."""
     steps = 1
-    while await inbox.prune(NOW + 1, NOW + 1, limit=100):
+    while await inbox.prune(NOW + 1, NOW + 1_000_001, limit=100):
         steps += 1
     return steps
 

@@ -14,7 +14,7 @@ from tests.signed import SECRETS, signed
 from tests.simulation.event_api import SimulatedEventApi, Weather
 from tests.simulation.oracle import Oracle, require
 from tests.simulation.plan import HOUR, MINUTE, Plan, Sending, draw
-from tests.simulation.process import DAY, OUTSIDE, REMEMBERED, Process
+from tests.simulation.process import DAY, OUTSIDE, Process
 from tests.simulation.virtual_loop import VirtualClock
 
 RETRY_SECONDS = (5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR)
@@ -162,7 +162,7 @@ class Days:
             await asyncio.sleep(6 * HOUR)
             if self._process.alive:
                 now = self._process.clock.now()
-                pruning = asyncio.create_task(self._process.inbox.prune(now - 7 * DAY, now - REMEMBERED))
+                pruning = asyncio.create_task(self._process.inbox.prune(now - 7 * DAY, now))
                 await asyncio.wait([pruning])
 
     async def _drain(self) -> None:

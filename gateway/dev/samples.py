@@ -1,7 +1,9 @@
-"""Sample webhooks as the providers send them, unsigned: fresh delivery ids and times on every call, the rest constant.
+"""Sample webhooks as the providers send them, unsigned: fresh ids and times on every call, the rest constant.
 
 Each file under samples/ holds headers, body and the layout the provider writes it in. `{{name}}` in a text stands for
-a fresh value and `{{name-60}}`, where it is a time, for one shifted by seconds.
+a fresh value and `{{name-60}}`, where it is a time, for one shifted by seconds. Where the delivery id is not signed no
+two bodies are equal, as a gateway knows signed bytes again; what identifies the thing told of, such as a commit, is the
+same wherever it stands in a sample.
 """
 
 from __future__ import annotations
@@ -69,25 +71,32 @@ def make(provider: str, type: str | None = None, *, now: int, rng: random.Random
     if chosen not in known:
         raise ValueError(f"there is no {provider} sample of type {chosen!r}, only of: {', '.join(known)}")
     path = resources.files("gateway.dev") / "samples" / provider / f"{chosen.replace('/', '.')}.json"
-    document = _fill(json.loads(path.read_bytes()), now, rng)
-    return Sample(provider, chosen, tuple(document["headers"].items()), _LAYOUTS[document["layout"]](document["body"]))
+    document = _fill(json.loads(path.read_bytes()), now, rng, {name: fresh(rng) for name, fresh in _THINGS.items()})
+    return Sample(
+        provider,
+        chosen,
+        tuple((name, str(value)) for name, value in document["headers"].items()),
+        _LAYOUTS[document["layout"]](document["body"]),
+    )
 
 
-def _fill(value: Any, now: int, rng: random.Random) -> Any:
+def _fill(value: Any, now: int, rng: random.Random, things: dict[str, Any]) -> Any:
     """Return the value with its placeholders replaced; a text that is nothing else may become a number."""
 
     def fresh(match: re.Match[str]) -> Any:
         name, shift = match[1], int(match[2] or 0)
+        if name in things:
+            return things[name]
         return _TIMES[name](now + shift * 1000) if name in _TIMES else _IDS[name](rng)
 
     match value:
         case dict():
-            return {key: _fill(item, now, rng) for key, item in value.items()}
+            return {key: _fill(item, now, rng, things) for key, item in value.items()}
         case list():
-            return [_fill(item, now, rng) for item in value]
+            return [_fill(item, now, rng, things) for item in value]
         case str():
             whole = _PLACEHOLDER.fullmatch(value)
-            return fresh(whole) if whole else value
+            return fresh(whole) if whole else _PLACEHOLDER.sub(lambda match: str(fresh(match)), value)
     return value
 
 
@@ -122,6 +131,10 @@ _IDS: dict[str, Callable[[random.Random], str]] = {
     "guid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
     "message": lambda rng: f"msg_{_letters(rng, 27)}",
     "acme_event": lambda rng: f"acme_{_letters(rng, 20)}",
+}
+_THINGS: dict[str, Callable[[random.Random], str | int]] = {
+    "commit": lambda rng: rng.randbytes(20).hex(),
+    "number": lambda rng: rng.randrange(10**12, 10**13),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway import admin, build, threads
+from gateway import admin, build, dedupe, threads
 from gateway.admin import address, api
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
@@ -277,13 +277,8 @@ def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.
 
 
 async def _open_inbox(config: Config) -> Inbox:
-    window = _remembered_ms(config)
+    window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
     return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
-
-
-def _remembered_ms(config: Config) -> int:
-    """Return how long re-sends are absorbed: a day more than promised, as the host's clock may be set by a day."""
-    return (config.inbox.dedupe_window_days + 1) * DAY_MS
 
 
 def _event_api(config: Config) -> EventApi:

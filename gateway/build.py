@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway import transform
+from gateway import dedupe, transform
 from gateway.batch import Limits
 from gateway.config import Config, SourceConfig
 from gateway.config.handshake_checks import handshakes_of
@@ -61,6 +61,11 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
         keys=tuple(tuple(_key(scheme, secret) for secret in secrets) for scheme in schemes),
         handshakes=handshakes_of(config, provider),
         learned_at=next((str(secret.learned_at) for secret in config.secrets if secret.learned_at), ""),
+        answers=provider.answer(config.answer.change() if config.answer else None),
+        equal_bodies=(config.delivery and config.delivery.equal_bodies) or provider.equal_bodies,
+        dedupe_window_ms=dedupe.remembered_ms(
+            dedupe.window_days(provider, whole.inbox.dedupe_window_days, config.dedupe_window_days)
+        ),
         **places,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -60,18 +61,30 @@ class Content:
         return self._json
 
 
-Locator = Callable[[Content], Any]
+Read = Callable[[Content], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Locator:
+    """A place as written, `where`; called with a request, it returns the value there, or None where there is none."""
+
+    where: str
+    read: Read
+
+    def __call__(self, content: Content) -> Any:
+        """Return the value of a request. Raises RequestRejected where that cannot be read."""
+        return self.read(content)
 
 
 def compile_locator(text: str) -> Locator:
-    """Return the function that `text` stands for; it returns None where the value is absent.
+    """Return the locator that `text` stands for.
 
     `header:<name>`, `json:/<pointer>` (https://www.rfc-editor.org/rfc/rfc6901), `form:<field>`, `query:<name>` or
     `sig:<key>`; or a text of these in braces, such as `{json:/entity}.{json:/action}`, which is absent when a part
     without ? is. Raises ValueError, with a sentence.
     """
     if "{" not in text:
-        return _at(locator(text))
+        return Locator(text, _at(locator(text)))
     parts = parse(text, repr(text))
     if strange := [place for place in placeholders(parts) if place.kind not in LOCATED or place.filters]:
         raise ValueError(
@@ -82,10 +95,10 @@ def compile_locator(text: str) -> Locator:
     reads = [
         part if isinstance(part, str) else (_at(part), part.optional) for part in parts if not isinstance(part, Segment)
     ]
-    return lambda content: _join(content, reads)
+    return Locator(text, lambda content: _join(content, reads))
 
 
-def _at(place: Placeholder) -> Locator:
+def _at(place: Placeholder) -> Read:
     """Return the function that reads one place."""
     name = place.name
     match place.kind:
@@ -101,7 +114,7 @@ def _at(place: Placeholder) -> Locator:
     return lambda content: follow(content.json(), tokens)
 
 
-def _join(content: Content, reads: Sequence[str | tuple[Locator, bool]]) -> str | None:
+def _join(content: Content, reads: Sequence[str | tuple[Read, bool]]) -> str | None:
     """Return the text that is put together, or None where a part is absent."""
     texts = []
     for read in reads:
@@ -123,7 +136,15 @@ def pointer_tokens(pointer: str) -> list[str]:
 
 def first(locators: Sequence[Locator], content: Content) -> Any:
     """Return the first value that is there, or None."""
-    return next((value for locate in locators if (value := locate(content)) is not None), None)
+    return first_at(locators, content)[0]
+
+
+def first_at(locators: Sequence[Locator], content: Content) -> tuple[Any, str]:
+    """Return the first value that is there and its place as written, or None and no place."""
+    for place in locators:
+        if (value := place(content)) is not None:
+            return value, place.where
+    return None, ""
 
 
 def follow(value: Any, tokens: Sequence[str]) -> Any:

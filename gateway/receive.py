@@ -8,12 +8,13 @@ import random
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from gateway import answers
+from gateway.answers import Answer, Answers, Outcome
 from gateway.clock import Clock
 from gateway.errors import (
     BodyMalformed,
@@ -37,11 +38,12 @@ from gateway.telemetry.traces import new_traceparent
 from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
-RETRY_AFTER_SECONDS = 5
 LARGE_BODY_BYTES = 262_144
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
 )
+
+_TO_STRANGERS = answers.make()
 
 
 class Receiver:
@@ -170,24 +172,24 @@ class Receiver:
         self._require_space(source)
         try:
             async with asyncio.timeout(HARD_STOP_SECONDS):
-                [receipt] = await self._inbox.put([delivery], self._clock.now())
+                [receipt] = await self._inbox.put([delivery], self._clock.now(), source.dedupe_window_ms)
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
         failpoint("before_answer")
         if receipt.duplicate:
+            how = ": the same signed bytes under another id" if receipt.known_as else ""
             exchange.detail = (
-                f"absorbed; first received {_iso(receipt.first_seen_at)}; to run it again: "
-                f"gateway replay {shlex.quote(delivery.id)} --state forwarded --mode rerun"
+                f"absorbed{how}; first received {_iso(receipt.first_seen_at)}; to run it again: "
+                f"gateway replay {shlex.quote(receipt.known_as or delivery.id)} --state forwarded --mode rerun"
             )
         else:
             self._on_accepted()
             if delivery.id.startswith("sha256:"):
                 self._log.delivery_id_missing(delivery=delivery)
-        outcome = "duplicate" if receipt.duplicate else "accepted"
-        self._say(exchange, outcome, HTTPStatus.OK, delivery)
-        if source.provider.accepted == "empty":
-            return web.Response()
-        return _json(HTTPStatus.OK, {"status": outcome, "delivery": delivery.id})
+        outcome = Outcome.DUPLICATE if receipt.duplicate else Outcome.ACCEPTED
+        answer = source.answers[outcome]
+        self._say(exchange, outcome, answer.status, delivery)
+        return _answer(answer, {"status": outcome, "delivery": delivery.id})
 
     def _require_space(self, source: Source) -> None:
         """While the disk is scarce keep its rest for providers that do not send again what was refused."""
@@ -212,13 +214,14 @@ class Receiver:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
             exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
-        self._say(exchange, "rejected", rejection.status)
-        response = _json(rejection.status, {"status": "rejected", "reason": rejection.label})
+        answer = self._answers(exchange)[answers.of_status(rejection.status)]
+        self._say(exchange, "rejected", answer.status)
+        response = _answer(answer, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, MethodNotAllowed):
             response.headers["Allow"] = rejection.allowed
         if isinstance(rejection, BodyTooLarge | BodyTimeout):
             response.force_close()
-        return _retry_later(response)
+        return response
 
     def _hold(self, http: web.Request, exchange: Exchange, rejection: RequestRejected) -> None:
         """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
@@ -233,9 +236,14 @@ class Receiver:
 
     def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
         exchange.label, exchange.detail = error.label, str(error)
-        self._say(exchange, "unavailable", HTTPStatus.SERVICE_UNAVAILABLE)
-        document = {"status": "unavailable", "reason": error.label}
-        return _retry_later(_json(HTTPStatus.SERVICE_UNAVAILABLE, document))
+        answer = self._answers(exchange)[Outcome.UNAVAILABLE]
+        self._say(exchange, "unavailable", answer.status)
+        return _answer(answer, {"status": "unavailable", "reason": error.label})
+
+    def _answers(self, exchange: Exchange) -> Answers:
+        """Return what the source's provider is answered, or what everyone is where there is no such source."""
+        source = self.sources.get(exchange.source)
+        return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
         self._log.request(
@@ -253,7 +261,7 @@ class Receiver:
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
         self._hold(http, Exchange(UNKNOWN, "", 0), rejection)
-        return _json(rejection.status, {"status": "rejected", "reason": rejection.label})
+        return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
 
 
 class Exchange:
@@ -271,14 +279,11 @@ class Exchange:
         self.detail = ""
 
 
-def _json(status: int, document: dict[str, str]) -> web.Response:
-    return web.Response(status=int(status), body=orjson.dumps(document), content_type="application/json")
-
-
-def _retry_later(response: web.Response) -> web.Response:
-    if response.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+def _answer(answer: Answer, document: dict[str, str]) -> web.Response:
+    """Make the response, whose body is the document where the answer has none of its own."""
+    body, kind = (orjson.dumps(document), "application/json") if answer.body is None else (answer.body, answer.type)
+    headers = {**answer.headers, "Content-Type": kind} if body else answer.headers
+    return web.Response(status=answer.status, body=body, headers=headers)
 
 
 def _text(value: bytes) -> str:

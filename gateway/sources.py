@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from gateway import answers
+from gateway.answers import Answers
+from gateway.dedupe import Digest, EqualBodies, compile_digest
 from gateway.handshake_answers import Means
 from gateway.handshakes import Handshake
 from gateway.locators import Locator
@@ -19,9 +22,11 @@ from gateway.stamp import Mapper
 class Source:
     """One configured inlet; its URL path is `/webhooks/<name>`.
 
-    `keys` has one tuple of keys per scheme, in the order of `secrets`, and `checks` the compiled check of each scheme.
-    `params` are the operator's constants in them. Without `verified` every request is taken. `learned_at` is the file
-    that keeps the secret which the first handshake gives; until then there is none.
+    `keys` has one tuple of keys per scheme, in the order of `secrets`. `checks` has the compiled check of each scheme
+    that there is a key for and `digests` its digest; a provider that checks by itself has one digest and no check.
+    `params` are the operator's constants in the schemes. Without `verified` every request is taken, and without
+    `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window lasts. `learned_at` is the file that
+    keeps the secret which the first handshake gives; until then there is none.
     """
 
     name: str
@@ -39,18 +44,24 @@ class Source:
     params: Mapping[str, str] = field(default_factory=dict)
     handshakes: tuple[Handshake, ...] = ()
     learned_at: str = ""
+    answers: Answers = field(default_factory=answers.make)
+    dedupe_window_ms: int | None = None
+    equal_bodies: EqualBodies = "same"
     checks: tuple[Check, ...] = field(init=False, repr=False, compare=False)
+    digests: tuple[Digest, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        signed = self.verified and not self.provider.check
-        put(self, "checks", self._compiled() if signed else ())
+        usable = self._usable() if self.verified and not self.provider.check else []
+        schemes = [scheme for scheme, _ in usable] or (self.schemes[:1] if self.provider.check else ())
+        checks = [compile_check(scheme, keys, self.params, self.body_limit) for scheme, keys in usable]
+        put(self, "checks", tuple(checks))
+        put(self, "digests", tuple(compile_digest(scheme, self.equal_bodies) for scheme in schemes))
 
-    def _compiled(self) -> tuple[Check, ...]:
-        """Compile every scheme that there is a key for; without any the first refuses all."""
+    def _usable(self) -> list[tuple[Scheme, tuple[bytes, ...]]]:
+        """Return every scheme that there is a key for; without any the first, which then refuses all."""
         pairs = list(zip(self.schemes, self.keys, strict=True))
-        usable = [pair for pair in pairs if any(pair[1])] or pairs[:1]
-        return tuple(compile_check(scheme, keys, self.params, self.body_limit) for scheme, keys in usable)
+        return [pair for pair in pairs if any(pair[1])] or pairs[:1]
 
     @property
     def path(self) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from gateway import handshake_answers, multipart, payload, signatures
+from gateway import dedupe, handshake_answers, multipart, payload, signatures
+from gateway.dedupe import Digest
 from gateway.errors import (
     BodyMalformed,
     InvalidPayload,
@@ -13,7 +12,7 @@ from gateway.errors import (
     SignatureMismatch,
     VerificationError,
 )
-from gateway.locators import Content, first, to_milliseconds
+from gateway.locators import Content, first, first_at, to_milliseconds
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
 from gateway.signatures import Proof
@@ -34,7 +33,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         raise no_handshake(request.method, source)
     inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
     try:
-        proof = _prove(inner, source, now)
+        proof, digest = _prove(inner, source, now)
     except VerificationError:
         if reply := _answer_anyone(request, source):
             return reply
@@ -46,7 +45,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     return Delivery(
         source=source.name,
         provider=provider.name,
-        id=facts.id or f"sha256:{hashlib.sha256(inner.body).hexdigest()}",
+        id=facts.id or dedupe.stand_in(inner, proof, source.equal_bodies),
         type=facts.type,
         received_at=request.received_at,
         body=request.body,
@@ -57,6 +56,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         content=content.data,
         secret=proof.secret,
         traceparent=traceparent,
+        digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
         _parsed=content.take_parsed(),
     )
 
@@ -98,18 +98,18 @@ def _carries_signature(request: Request, source: Source) -> bool:
     return any(request.values(name) for scheme in source.schemes for name in scheme.headers)
 
 
-def _prove(request: Request, source: Source, now: int) -> Proof:
+def _prove(request: Request, source: Source, now: int) -> tuple[Proof, Digest]:
     """Check the signature by the first scheme that finds one in the request; there is no fallback to a later one."""
     if not source.verified:
-        return Proof()
+        return Proof(), dedupe.no_digest
     if source.awaits_secret:
         raise SecretMissing("the source has no secret yet; start the handshake at the sender, whose first one gives it")
     if source.provider.check:
-        return source.provider.check(request, source.secrets, now)
-    for check in source.checks:
+        return source.provider.check(request, source.secrets, now), next(iter(source.digests), dedupe.no_digest)
+    for check, digest in zip(source.checks, source.digests, strict=True):
         if proof := check(request, now):
             _refuse_answered(source, proof.signed)
-            return proof
+            return proof, digest
     raise signatures.unsigned(request, source.schemes)
 
 
@@ -140,8 +140,10 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
         facts = source.provider.describe(content, proof)
     else:
         version = first(source.version, content)
+        name, at = (proof.id, "") if proof.id else first_at(source.id, content)
         facts = Facts(
-            id=proof.id or _text(first(source.id, content)),
+            id=_text(name),
+            id_at=at,
             type=_text(first(source.type, content)),
             time=to_milliseconds(first(source.time, content)),
             version=_text(version) or None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import dedupe
 from gateway.cli import moments, report
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import (
@@ -44,8 +45,12 @@ def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
         write_json(rows)
         return
     columns = ("source", "provider", "url", "transform", "pending", "forwarded", "skipped", "dead", "duplicates")
-    cells = [[row[column] for column in columns] + [report.moment(row["last_received_at"])] for row in rows]
-    report.table(*columns, "last received", rows=cells)
+    cells = [
+        [row[column] for column in columns]
+        + [f"{row['dedupe_window_days']} days", report.moment(row["last_received_at"])]
+        for row in rows
+    ]
+    report.table(*columns, "re-sends absorbed", "last received", rows=cells)
 
 
 def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
@@ -60,6 +65,7 @@ def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
         "secret_at": provider.secret_at,
         "secrets": len(source.secrets),
         "transform": source.transform or provider.transform,
+        "dedupe_window_days": dedupe.window_days(provider, config.inbox.dedupe_window_days, source.dedupe_window_days),
         "pending": states.get(State.PENDING, 0) + states.get(State.LEASED, 0),
         "forwarded": states.get(State.FORWARDED, 0),
         "skipped": states.get(State.SKIPPED, 0),

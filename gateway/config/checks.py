@@ -63,6 +63,7 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
     if provider:
         yield from _check_signature(name, source)
         yield from _check_params(name, source, provider)
+        yield from _check_answer(name, source, provider)
         yield from _check_public_url(name, source, provider, config.server.public_url)
         yield from check_handshakes(name, source, provider, config.server.public_url)
         for index, secret in enumerate(source.secrets):
@@ -71,6 +72,13 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
     reference = source.transform or (provider.transform if provider else None)
     if reference and (sentence := _transform_fault(reference, config.path.parent)):
         yield Fault((*at, "transform"), sentence)
+
+
+def _check_answer(name: str, source: SourceConfig, provider: Provider) -> Iterator[Fault]:
+    try:
+        provider.answer(source.answer.change() if source.answer else None)
+    except ValueError as error:
+        yield Fault(("sources", name, "answer"), f"{error}; correct that key")
 
 
 def _check_verification(name: str, source: SourceConfig) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from gateway.config.handshakes import HandshakeConfig, MacConfig
 from gateway.config.models import (
     AdminConfig,
+    AnswerConfig,
     Config,
     DeliveryConfig,
     EventApiConfig,
@@ -45,6 +46,7 @@ _TABLES: dict[Location, type[BaseModel]] = {
     ("sources", "*", "delivery"): DeliveryConfig,
     ("sources", "*", "handshake"): HandshakeConfig,
     ("sources", "*", "handshake", "mac"): MacConfig,
+    ("sources", "*", "answer"): AnswerConfig,
 }
 _NOT_A_TABLE = "is not a table; write it as a [table] with its keys below"
 _SENTENCES = {

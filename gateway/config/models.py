@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from gateway import providers
+from gateway import answers, providers
+from gateway.answers import Change
 from gateway.config.handshakes import HandshakeConfig
 from gateway.config.secrets import Secret, SecretReference, SourceSecretReference
 from gateway.config.table import Table
@@ -199,6 +200,30 @@ class DeliveryConfig(Table):
     type: Locators = Field((), description="The event type.")
     time: Locators = Field((), description="The sender's time of the fact.")
     version: Locators = Field((), description="The version of the payload's schema.")
+    equal_bodies: Literal["same", "distinct"] | None = Field(
+        None,
+        description="Whether equal bodies are one delivery sent again; distinct where the sender repeats a body for "
+        "different facts. The provider's where absent, and that is same for hmac.",
+    )
+
+
+class AnswerConfig(Table):
+    """What the provider is told where a delivery was kept, or known already; else what it expects."""
+
+    status: int | None = Field(None, ge=200, le=299, description="The status.")
+    body: str | None = Field(
+        None, max_length=answers.MAX_BODY_LENGTH, description="The body; a JSON document where absent."
+    )
+    type: str | None = Field(None, description="The body's media type; text/plain where absent.")
+
+    def change(self) -> Change:
+        """Return what differs from the answer that everyone gets."""
+        return Change(self.status, self.body, self.type)
+
+    @model_validator(mode="after")
+    def _is_an_answer(self) -> Self:
+        self.change()
+        return self
 
 
 class SourceConfig(Table):
@@ -230,6 +255,13 @@ class SourceConfig(Table):
     big_integers: Literal["number", "string"] = Field(
         "number", description="How integers beyond ±2^53 are sent, which the event API rounds."
     )
+    dedupe_window_days: int | None = Field(
+        None,
+        ge=1,
+        le=90,
+        description="How long re-sends of this source are absorbed; where absent, [inbox] dedupe_window_days, or "
+        "longer where the provider goes on longer.",
+    )
     params: dict[str, Text] = Field(
         default_factory=dict, description="Constants that the provider's scheme needs besides secrets, by name."
     )
@@ -238,6 +270,7 @@ class SourceConfig(Table):
     )
     delivery: DeliveryConfig | None = None
     handshake: tuple[HandshakeConfig, ...] = Field((), strict=False, description="The sender's handshakes, if any.")
+    answer: AnswerConfig | None = None
 
 
 class Config(Table):

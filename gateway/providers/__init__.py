@@ -1,9 +1,10 @@
 """The providers the gateway knows by name: those written in Python, and the catalogue's, which are data."""
 
+from gateway.answers import Change
 from gateway.locators import Content
 from gateway.model import Reply, Request
 from gateway.providers import catalogue, contentful, hmac, slack, stripe
-from gateway.providers.contract import Answer, Facts, Provider, Retries
+from gateway.providers.contract import Facts, Provider, Retries
 from gateway.scheme import Scheme
 from gateway.signatures import Proof
 
@@ -21,7 +22,7 @@ def get(name: str) -> Provider:
 
 
 __all__ = [
-    "Answer",
+    "Change",
     "Content",
     "Facts",
     "Proof",

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.answers import Change
 from gateway.errors import ConfigError
 from gateway.handshakes import Handshake
 from gateway.locators import compile_locator
-from gateway.providers.contract import MIB, Answer, Provider, Retries
+from gateway.providers.contract import MIB, Provider, Retries
 from gateway.providers.tables import read
 from gateway.scheme import Scheme
 
@@ -55,7 +56,7 @@ class _File:
     delivery: _Delivery = field(default_factory=_Delivery)
     retries: Retries = field(default_factory=Retries)
     limits: _Limits = field(default_factory=_Limits)
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, Change] = field(default_factory=dict)
     handshake: tuple[Handshake, ...] = ()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.answers import Answers, Change, Outcome, make
 from gateway.handshakes import Handshake
 from gateway.locators import Content
 from gateway.model import Reply, Request
@@ -15,18 +17,22 @@ from gateway.signatures import Proof
 KIB = 1024
 MIB = 1024 * KIB
 
+_STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a verified request says of itself: delivery id, event type, provider's time (unix ms), schema version.
 
-    An empty id or type and an absent time or version mean that the request does not tell.
+    An empty id or type and an absent time or version mean that the request does not tell. `id_at` is the locator of
+    what the id is made of, by which it is found out whether the signature covers it.
     """
 
     id: str = ""
     type: str = ""
     time: int | None = None
     version: str | None = None
+    id_at: str = ""
 
 
 Check = Callable[[Request, Sequence[str], int], Proof]
@@ -39,21 +45,32 @@ class Retries:
 
     `horizon_hours`: how long its re-sends go on; 0 for one that never re-sends, None where it is not known. `checked`
     tells whether that was read in the provider's own text. `disables`: what ends the subscription for good.
+
+    Statuses, such as 408 or 5xx: `on` are those on which it sends again, empty for all that are no success; `never` are
+    those that end a delivery, or the subscription, whatever `on` says; `success` are those that it takes as accepted.
     """
 
     horizon_hours: float | None = None
     checked: bool = False
     note: str = ""
     disables: str = ""
+    on: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    success: tuple[str, ...] = ("2xx",)
 
+    def __post_init__(self) -> None:
+        for status in (*self.on, *self.never, *self.success):
+            if not _STATUS.fullmatch(status):
+                raise ValueError(f"{status!r} is neither a status such as 503 nor a class of them such as 5xx")
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What of an answer differs for one provider from what everyone is answered; None is as for everyone."""
+    def is_success(self, status: int) -> bool:
+        """Tell whether `status` says to the provider that a delivery was accepted."""
+        return _fits(status, self.success)
 
-    status: int | None = None
-    body: str | None = None
-    type: str | None = None
+    def sends_again(self, status: int) -> bool:
+        """Tell whether a delivery that was answered with `status` comes again, where anything ever does."""
+        ended = self.is_success(status) or _fits(status, self.never)
+        return not ended and (not self.on or _fits(status, self.on))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ class Provider:
     bodies that are not text. `equal_bodies`: whether equal signed bytes are the same delivery. `batch`: where the
     items are of one who sends several in a delivery. `params`: what an operator must give besides secrets, and where
     it is found. `payload_field`: the field that holds the payload, of one who sends it in multipart/form-data; schemes
-    and locators are about the payload.
+    and locators are about the payload. `answers`: what is answered otherwise than everyone is, by outcome.
 
     `confidence` is about the signature scheme and `read_from` says what that was read from; `notes` are known traps.
     """
@@ -103,10 +120,28 @@ class Provider:
     retries: Retries = Retries()
     body_limit: int = MIB
     answer_seconds: float | None = None
-    answers: Mapping[str, Answer] = field(default_factory=dict)
-    accepted: Literal["json", "empty"] = "json"
+    answers: Mapping[str, Change] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answer()
 
     @property
     def resends(self) -> bool:
         """Whether what was refused comes again; one that never sends again is refused last."""
         return self.retries.horizon_hours != 0
+
+    def answer(self, success: Change | None = None) -> Answers:
+        """Return what this provider is answered, in a source whose `success` may be its own.
+
+        Raises ValueError, with a sentence, where that is no answer, or no success to this provider.
+        """
+        made = make(self.answers, sends_again=self.retries.sends_again, success=success)
+        status = made[Outcome.ACCEPTED].status
+        if not self.retries.is_success(status):
+            taken = ", ".join(self.retries.success)
+            raise ValueError(f"{self.name} takes {taken} for a success and would send again after {status}")
+        return made
+
+
+def _fits(status: int, patterns: Sequence[str]) -> bool:
+    return str(status) in patterns or f"{status // 100}xx" in patterns

@@ -9,6 +9,7 @@ import hashlib
 from typing import Any
 
 from gateway import payload
+from gateway.answers import Change
 from gateway.errors import BodyMalformed, InvalidPayload
 from gateway.locators import Content, follow, to_milliseconds
 from gateway.model import Reply, Request
@@ -18,6 +19,8 @@ from gateway.signatures import Proof
 
 FORM = "application/x-www-form-urlencoded"
 MAX_CHALLENGE_LENGTH = 512
+
+_NO_RETRY = {"X-Slack-No-Retry": "1"}
 
 
 def probe(request: Request) -> Reply | None:
@@ -52,7 +55,7 @@ def describe(content: Content, _: Proof) -> Facts:
     if "payload" in fields:
         return _describe_interaction(_interaction(fields["payload"]))
     if "command" in fields:
-        return Facts(id=_of_app(fields, _digest(fields.get("trigger_id"))), type="command")
+        return Facts(id=_of_app(fields, _digest(fields.get("trigger_id"))), type="command", id_at="form:trigger_id")
     raise BodyMalformed("the form has neither a payload nor a command field")
 
 
@@ -61,7 +64,8 @@ def _describe_event(envelope: dict[str, Any]) -> Facts:
     if envelope.get("type") == "app_rate_limited":
         minute = envelope.get("minute_rate_limited")
         key = f"{envelope.get('team_id')}:rate:{minute}"
-        return Facts(id=_of_app(envelope, key), type="app_rate_limited", time=to_milliseconds(minute))
+        at = "json:/minute_rate_limited"
+        return Facts(id=_of_app(envelope, key), type="app_rate_limited", time=to_milliseconds(minute), id_at=at)
     event = envelope.get("event")
     event = event if isinstance(event, dict) else {}
     time = to_milliseconds(event.get("event_ts")) or to_milliseconds(envelope.get("event_time"))
@@ -69,6 +73,7 @@ def _describe_event(envelope: dict[str, Any]) -> Facts:
         id=_of_app(envelope, envelope.get("event_id")),
         type=str(event.get("type") or envelope.get("type") or ""),
         time=time,
+        id_at="json:/event_id",
     )
 
 
@@ -79,7 +84,12 @@ def _describe_interaction(interaction: dict[str, Any]) -> Facts:
     view = [follow(interaction, ["view", name]) for name in ("id", "hash")]
     key = _digest(interaction.get("trigger_id")) or _digest(*view, user)
     key = key or _digest(action_ts, interaction.get("callback_id"), user)
-    return Facts(id=_of_app(interaction, key), type=str(interaction.get("type") or ""), time=to_milliseconds(action_ts))
+    return Facts(
+        id=_of_app(interaction, key),
+        type=str(interaction.get("type") or ""),
+        time=to_milliseconds(action_ts),
+        id_at="form:payload",
+    )
 
 
 def _of_app(document: dict[str, Any], key: Any) -> str:
@@ -134,7 +144,12 @@ PROVIDER = Provider(
     describe=describe,
     probe=probe,
     handshake=handshake,
-    accepted="empty",
+    # What is signed and cannot be read will not be readable on the next try.
+    answers={
+        "accepted": Change(body=""),
+        "malformed": Change(headers=_NO_RETRY),
+        "encoding_unsupported": Change(headers=_NO_RETRY),
+    },
     retries=Retries(
         horizon_hours=25,
         checked=True,

@@ -33,6 +33,7 @@ def verify(
         keys=tuple(tuple(scheme.decode_key(secret) for secret in secrets) for scheme in provider.schemes),
         params=params,
         handshakes=provider.handshakes,
+        equal_bodies=provider.equal_bodies,
         id=tuple(compile_locator(text) for text in provider.id),
         type=tuple(compile_locator(text) for text in provider.type),
         time=tuple(compile_locator(text) for text in provider.time),

@@ -148,7 +148,7 @@ def test_inbox_of_an_older_gateway(cli: Cli, folder: Path, monkeypatch: pytest.M
     connection = apsw.Connection(str(path))
     with monkeypatch.context() as patch:
         patch.setattr(sqlite_schema, "SCHEMA", sqlite_schema.SCHEMA - 1)
-        sqlite_schema.migrate(connection, 0)
+        sqlite_schema.migrate(connection, 0, 1_000_000)
     connection.close()
     before = path.read_bytes()
     assert cli("check").code == 0

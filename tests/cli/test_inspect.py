@@ -27,6 +27,7 @@ async def test_sources(beside: Beside) -> None:
     assert rows["acme"]["url"].endswith("/webhooks/acme")
     assert rows["stripe"]["register_at"].startswith("Stripe Dashboard")
     assert rows["acme"]["last_received_at"] is None
+    assert {row["dedupe_window_days"] for row in rows.values()} == {7}
     lines = (await beside("sources")).out.splitlines()
     assert [line.split()[0] for line in lines] == ["source", *rows]
 

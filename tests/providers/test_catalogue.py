@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from gateway import build, config, providers
+from gateway.answers import Change
 from gateway.errors import ConfigError
 from gateway.providers import catalogue, catalogue_file
-from gateway.providers.contract import Answer, Retries
+from gateway.providers.contract import Retries
 from gateway.scheme import Scheme
 
 FOLDER = resources.files("gateway.providers") / "catalogue"
@@ -86,7 +87,7 @@ def test_keys_are_in_order(name: str) -> None:
         (whole.get("delivery", {}), DELIVERY),
         (whole.get("retries", {}), names_of(Retries)),
         (whole.get("limits", {}), LIMITS),
-        *((answer, names_of(Answer)) for answer in whole.get("answers", {}).values()),
+        *((answer, names_of(Change)) for answer in whole.get("answers", {}).values()),
         *((handshake, HANDSHAKE) for handshake in whole.get("handshake", ())),
     ]
     for table, order in tables:

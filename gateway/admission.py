@@ -26,3 +26,7 @@ class Admission:
     def admits(self, address: Address | None) -> bool:
         """Tell whether whoever has this address may send; where some may not, an unknown address may not either."""
         return not self.allow or includes(self.allow, address)
+
+
+OPEN = Admission()
+"""Takes requests of anyone who knows the source's name."""

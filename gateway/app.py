@@ -26,6 +26,7 @@ from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
+from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
 from gateway.telemetry import lines
@@ -162,6 +163,7 @@ class Gateway:
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")
+        self.receiver.proxies = build.proxies(config)
         self.receiver.body_timeout = config.server.body_timeout_seconds
 
     async def _listen(self, listener: Listener, host: str, port: int) -> int:
@@ -197,9 +199,11 @@ class Gateway:
     async def _keep_house(self) -> None:
         """Delete what retention no longer keeps, in small steps, and watch the disk."""
         never = asyncio.Event()
+        secrets = SecretWatch(self.log, self.receiver.sources, self.clock.wall())
         while True:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
             self._watch_space()
+            secrets.look(self.receiver.sources, self.clock.wall())
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS
             try:

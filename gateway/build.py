@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway import dedupe, transform
+from gateway.admission import Admission
 from gateway.batch import Limits
+from gateway.client_address import Proxies, parse_network
 from gateway.config import Config, SourceConfig
 from gateway.config.handshake_checks import handshakes_of
 from gateway.find_provider import find
@@ -16,6 +19,11 @@ from gateway.quarantine import Keeping
 from gateway.scheme import SHORT_KEY_BYTES, Scheme
 from gateway.sources import Source
 from gateway.stamp import Mapper
+
+SOON_MS = 14 * 86_400_000
+BEHIND_A_PROXY = (
+    "allow is held against the address of whoever connects; where that is a proxy, name it in server.trusted_proxies"
+)
 
 
 def sources(config: Config) -> dict[str, Source]:
@@ -39,6 +47,7 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
     provider = find(config.provider, whole.path.parent)
     schemes = schemes_of(config, provider)
     secrets = tuple(secret.reveal() for secret in config.secrets if secret.known)
+    path_token = config.path_token.reveal() if config.path_token else ""
     reference = config.transform or provider.transform
     places: Any = _places(config, provider)
     return Source(
@@ -66,6 +75,11 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
         dedupe_window_ms=dedupe.remembered_ms(
             dedupe.window_days(provider, whole.inbox.dedupe_window_days, config.dedupe_window_days)
         ),
+        labels=tuple(secret.label for secret in config.secrets),
+        not_after=tuple(secret.not_after for secret in config.secrets),
+        enforced=config.enforce,
+        admission=Admission(path_token, tuple(map(parse_network, config.allow))),
+        public_url=public_url(config, path_token),
         **places,
     )
 
@@ -73,6 +87,18 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
 def schemes_of(source: SourceConfig, provider: Provider) -> tuple[Scheme, ...]:
     """Return the schemes of a source: its own, else its provider's."""
     return tuple(table.scheme() for table in source.signature) or provider.schemes
+
+
+def public_url(config: SourceConfig, path_token: str) -> str:
+    """Return a source's own public URL, which ends in its path token where it has one; empty without one of its own."""
+    url = config.public_url
+    return f"{url.rstrip('/')}/{path_token}" if url and path_token else url
+
+
+def proxies(config: Config) -> Proxies:
+    """Return whose word is taken about who sent a request."""
+    server = config.server
+    return Proxies(tuple(map(parse_network, server.trusted_proxies)), server.forwarded_header)
 
 
 def _key(scheme: Scheme, secret: str) -> bytes:
@@ -92,19 +118,45 @@ def _places(config: SourceConfig, provider: Provider) -> Mapping[str, tuple[Loca
     }
 
 
-def notes(config: Config) -> dict[str, str]:
-    """Say what an operator should know of each source, in a sentence or more."""
+def notes(config: Config, now: int) -> dict[str, str]:
+    """Say what an operator should know of each source at a time (unix milliseconds), in a sentence or more."""
     found = {
-        name: "; ".join(_notes(source, find(source.provider, config.path.parent)))
+        name: "; ".join([*_notes(source, find(source.provider, config.path.parent)), *_ending(source, now)])
         for name, source in config.sources.items()
     }
+    for name, source in config.sources.items():
+        if source.allow and not config.server.trusted_proxies:
+            found[name] = "; ".join(filter(None, (found[name], BEHIND_A_PROXY)))
     return {name: text for name, text in found.items() if text}
+
+
+def _ending(source: SourceConfig, now: int) -> Iterator[str]:
+    """Warn of secrets that match no more, or soon will not."""
+    for secret in source.secrets:
+        if secret.not_after is None:
+            continue
+        if now > secret.not_after:
+            yield f"the secret {secret.label} ended {_day(secret.not_after)} and matches no more; remove it"
+        elif secret.not_after - now < SOON_MS:
+            yield (
+                f"the secret {secret.label} ends {_day(secret.not_after)}; `gateway sources` tells whether the sender "
+                "still uses it"
+            )
+
+
+def _day(milliseconds: int) -> str:
+    return f"on {datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d at %H:%M} UTC"
 
 
 def _notes(source: SourceConfig, provider: Provider) -> Iterator[str]:
     if source.verify == "none":
         yield 'verify = "none": anyone who knows the URL can send; set secrets as soon as the sender signs'
         return
+    if not source.enforce:
+        yield (
+            "enforce = false: what fails verification is kept and forwarded all the same, so anyone who knows the URL "
+            "can send; remove it once the log shows no unverified_kept"
+        )
     if any(not secret.known for secret in source.secrets):
         yield (
             "has no secret yet: the first handshake that arrives is trusted, whoever sends it, and its token kept in "

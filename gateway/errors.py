@@ -4,6 +4,7 @@
       ConfigError                    exit 2; all faults of the file at once
       RequestRejected                answered with `status`, counted by `label`, never stored
         UnknownSource                404
+        AddressRefused               404  nothing of the body was read
         MethodNotAllowed             405
         BodyTooLarge                 413
         BodyMalformed                400  verified, but not what the provider sends
@@ -13,7 +14,7 @@
         HandshakeMalformed           400
         HandshakesTooMany            429
         VerificationError            401
-          SignatureMissing  SignatureMalformed  SignatureMismatch
+          SignatureMissing  SignatureMalformed  SignatureMismatch  SecretExpired
           HeaderMissing  HeaderRepeated  HeaderMalformed
           FieldMissing  FieldRepeated  FieldMalformed  RequirementUnmet
           TimestampMalformed  TimestampStale  TimestampInFuture
@@ -71,6 +72,17 @@ class UnknownSource(RequestRejected):
 
     label = "unknown_source"
     status = 404
+
+
+class AddressRefused(RequestRejected):
+    """Whoever sends has an address that the source does not take requests from; `address` is empty where unknown."""
+
+    label = "address_refused"
+    status = 404
+
+    def __init__(self, message: str, address: str) -> None:
+        super().__init__(message)
+        self.address = address
 
 
 class MethodNotAllowed(RequestRejected):
@@ -140,6 +152,12 @@ class SignatureMismatch(VerificationError):
     """The signature is well formed and no configured secret produces it."""
 
     label = "signature_mismatch"
+
+
+class SecretExpired(VerificationError):
+    """The signature is one of a secret whose `not_after` has passed."""
+
+    label = "secret_expired"
 
 
 class HeaderMissing(VerificationError):

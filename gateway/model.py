@@ -49,8 +49,12 @@ class Delivery:
     `id` is the provider's own id for the delivery, equal on every re-send. `type` is the provider's event type and
     `time` its time of the fact (unix milliseconds) where it tells one. `version` is the provider's schema version.
     `headers` have lower-case names and hold neither credentials nor signatures. `body` is the exact bytes as sent;
-    `content` is the same after Content-Encoding. `digest` is the hex SHA-256 of what was signed where the signature
-    does not cover the id, so that the same bytes are recognised under another id; else empty.
+    `content` is the same after Content-Encoding. `secret` is the label of the secret that verified it. `digest` is the
+    hex SHA-256 of what was signed where the signature does not cover the id, so that the same bytes are recognised
+    under another id; else empty.
+
+    `verified` is False where the source checks nothing, and where it keeps what fails: then `doubt` says which check
+    failed and why, and `id` begins with `unverified:`, so that it never stands in the way of the genuine delivery.
     """
 
     source: str
@@ -64,7 +68,9 @@ class Delivery:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: str = ""
     content: bytes = b""
-    secret: int | None = None
+    secret: str | None = None
+    verified: bool = True
+    doubt: str = ""
     traceparent: str = ""
     digest: str = ""
     _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)

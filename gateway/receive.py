@@ -15,8 +15,10 @@ from aiohttp import web
 
 from gateway import answers
 from gateway.answers import Answer, Answers, Outcome
+from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import (
+    AddressRefused,
     BodyMalformed,
     BodyTimeout,
     BodyTooLarge,
@@ -39,6 +41,7 @@ from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
 LARGE_BODY_BYTES = 262_144
+UNVERIFIED_KEPT = "unverified_kept"
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
 )
@@ -47,7 +50,7 @@ _TO_STRANGERS = answers.make()
 
 
 class Receiver:
-    """Answers the webhook URLs. `sources`, `public_url` and `body_timeout` may be replaced between requests."""
+    """Answers the webhook URLs. `sources`, `public_url`, `proxies` and `body_timeout` may be replaced at any time."""
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Receiver:
     ) -> None:
         self.sources = sources
         self.public_url = public_url
+        self.proxies = Proxies()
         self.body_timeout = body_timeout
         self.draining = False
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
@@ -74,10 +78,11 @@ class Receiver:
         self._effects = Effects(clock=clock, log=log)
 
     def application(self) -> web.Application:
-        """Return the aiohttp application with the webhook routes, with and without a trailing slash."""
+        """Return the aiohttp application with the webhook routes, with and without path token and trailing slash."""
         app = web.Application()
-        app.router.add_route("*", "/webhooks/{source}", self.handle)
-        app.router.add_route("*", "/webhooks/{source}/", self.handle)
+        for path in ("/webhooks/{source}", "/webhooks/{source}/{token}"):
+            app.router.add_route("*", path, self.handle)
+            app.router.add_route("*", f"{path}/", self.handle)
         app.router.add_route("*", "/{path:.*}", self._not_found)
         return app
 
@@ -109,10 +114,8 @@ class Receiver:
         self._say(exchange, "rejected", status)
 
     async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
-        source = self.sources.get(exchange.source)
-        if source is None:
-            known = ", ".join(sorted(self.sources))
-            raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
+        source = self._find(http, exchange.source)
+        self._admit(http, source)
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
@@ -122,20 +125,52 @@ class Receiver:
             return await self._keep(exchange, source, result)
         return await self._shake_hands(exchange, source, result)
 
+    def _find(self, http: web.Request, name: str) -> Source:
+        source = self.sources.get(name)
+        if source is None:
+            known = ", ".join(sorted(self.sources))
+            raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
+        if not source.admission.knows(http.match_info.get("token", "")):
+            wanted = "its path token" if source.admission.path_token else "its name, as it has no path_token"
+            raise UnknownSource(
+                f"the URL of this source ends in {wanted}; compare the one registered with the sender with what "
+                "`gateway sources --reveal` prints"
+            )
+        return source
+
+    def _admit(self, http: web.Request, source: Source) -> None:
+        """Refuse addresses that the source does not take requests from, with nothing of the body read."""
+        if not source.admission.allow:
+            return
+        client = self.proxies.client(http.remote or "", _headers(http))
+        if not source.admission.admits(client):
+            raise AddressRefused(
+                f"the client's address is in none of the networks of sources.{source.name}.allow; add it if the sender "
+                "uses it, and name proxies in front in server.trusted_proxies",
+                str(client or ""),
+            )
+
     async def _read(self, http: web.Request, source: Source) -> Request:
         """Read the wire bytes within the source's limit, chunked or not, and within the time."""
-        return self._request(http, await self._read_body(http, source.body_limit))
+        return self._request(http, source, await self._read_body(http, source.body_limit))
 
-    def _request(self, http: web.Request, body: bytes) -> Request:
+    def _request(self, http: web.Request, source: Source | None, body: bytes) -> Request:
         return Request(
             method=http.method,
             path=http.rel_url.raw_path,
             query=http.rel_url.raw_query_string,
-            headers=tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers),
+            headers=_headers(http),
             body=body,
             received_at=self._clock.wall(),
-            url=self.public_url + http.raw_path if self.public_url else "",
+            url=self._url(http, source),
         )
+
+    def _url(self, http: web.Request, source: Source | None) -> str:
+        """Return the URL that the sender called, as configured and never as the request claims; else nothing."""
+        query = http.rel_url.raw_query_string
+        if source and source.public_url:
+            return f"{source.public_url}?{query}" if query else source.public_url
+        return self.public_url + http.raw_path if self.public_url else ""
 
     async def _read_body(self, http: web.Request, limit: int) -> bytes:
         too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
@@ -186,6 +221,9 @@ class Receiver:
             self._on_accepted()
             if delivery.id.startswith("sha256:"):
                 self._log.delivery_id_missing(delivery=delivery)
+        if delivery.doubt:
+            exchange.label, doubt = UNVERIFIED_KEPT, f"kept all the same, as enforce = false; {delivery.doubt}"
+            exchange.detail = "; ".join(filter(None, (doubt, exchange.detail)))
         outcome = Outcome.DUPLICATE if receipt.duplicate else Outcome.ACCEPTED
         answer = source.answers[outcome]
         self._say(exchange, outcome, answer.status, delivery)
@@ -214,12 +252,14 @@ class Receiver:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
             exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
+        if isinstance(rejection, AddressRefused):
+            exchange.detail += f"; it is {rejection.address or 'not told by a trusted proxy'}"
         answer = self._answers(exchange)[answers.of_status(rejection.status)]
         self._say(exchange, "rejected", answer.status)
         response = _answer(answer, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, MethodNotAllowed):
             response.headers["Allow"] = rejection.allowed
-        if isinstance(rejection, BodyTooLarge | BodyTimeout):
+        if isinstance(rejection, AddressRefused | BodyTooLarge | BodyTimeout):
             response.force_close()
         return response
 
@@ -227,8 +267,9 @@ class Receiver:
         """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
         with contextlib.suppress(MemoryError):  # the answer matters more
             read = exchange.request
-            request, size = (read, len(read.body)) if read else (self._request(http, b""), http.content_length)
-            name = exchange.source if exchange.source in self.sources else UNKNOWN
+            source = self.sources.get(exchange.source)
+            request, size = (read, len(read.body)) if read else (self._request(http, source, b""), http.content_length)
+            name = exchange.source if source else UNKNOWN
             rejected = Rejected(
                 name, rejection.label, rejection.status, str(rejection), request, size, http.remote or ""
             )
@@ -284,6 +325,10 @@ def _answer(answer: Answer, document: dict[str, str]) -> web.Response:
     body, kind = (orjson.dumps(document), "application/json") if answer.body is None else (answer.body, answer.type)
     headers = {**answer.headers, "Content-Type": kind} if body else answer.headers
     return web.Response(status=answer.status, body=body, headers=headers)
+
+
+def _headers(http: web.Request) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
 
 
 def _text(value: bytes) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from gateway import answers
+from gateway.admission import OPEN, Admission
 from gateway.answers import Answers
 from gateway.dedupe import Digest, EqualBodies, compile_digest
 from gateway.handshake_answers import Means
@@ -22,11 +23,13 @@ from gateway.stamp import Mapper
 class Source:
     """One configured inlet; its URL path is `/webhooks/<name>`.
 
-    `keys` has one tuple of keys per scheme, in the order of `secrets`. `checks` has the compiled check of each scheme
-    that there is a key for and `digests` its digest; a provider that checks by itself has one digest and no check.
-    `params` are the operator's constants in the schemes. Without `verified` every request is taken, and without
-    `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window lasts. `learned_at` is the file that
-    keeps the secret which the first handshake gives; until then there is none.
+    `keys` has one tuple of keys per scheme, in the order of `secrets`; `labels` and `not_after` (unix milliseconds,
+    None for no end) belong to `secrets` one by one. `checks` has the compiled check of each scheme that there is a key
+    for and `digests` its digest; a provider that checks by itself has one digest and no check. `params` are the operator's
+    constants in the schemes. Without `verified` every request is taken; without `enforced` one that fails is kept too,
+    and marked. Without `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window lasts.
+    `learned_at` is the file that keeps the secret which the first handshake gives; until then there is none.
+    `public_url` is the whole URL as registered, where it is not the path below the gateway's.
     """
 
     name: str
@@ -47,6 +50,12 @@ class Source:
     answers: Answers = field(default_factory=answers.make)
     dedupe_window_ms: int | None = None
     equal_bodies: EqualBodies = "same"
+    labels: tuple[str, ...] = ()
+    not_after: tuple[int | None, ...] = ()
+    enforced: bool = True
+    admission: Admission = OPEN
+    public_url: str = field(default="", repr=False)
+    _live: dict[tuple[int, ...], Source] = field(default_factory=dict, init=False, repr=False, compare=False)
     checks: tuple[Check, ...] = field(init=False, repr=False, compare=False)
     digests: tuple[Digest, ...] = field(init=False, repr=False, compare=False)
 
@@ -65,8 +74,41 @@ class Source:
 
     @property
     def path(self) -> str:
-        """The path of the URL that is registered with the provider."""
+        """The path of the URL that is registered with the provider, without its path token."""
         return f"/webhooks/{self.name}"
+
+    @property
+    def called_path(self) -> str:
+        """The whole path that requests come to, with the path token, which nothing shows."""
+        token = self.admission.path_token
+        return f"{self.path}/{token}" if token else self.path
+
+    def label(self, secret: int | None) -> str | None:
+        """Return what people call the secret of an index."""
+        return self.labels[secret] if secret is not None and secret < len(self.labels) else None
+
+    def expired(self, now: int) -> tuple[int, ...]:
+        """Return the indexes of the secrets that match no more at a time (unix milliseconds)."""
+        return tuple(index for index, end in enumerate(self.not_after) if end is not None and now > end)
+
+    def at(self, now: int) -> Source:
+        """Return the source with the secrets that match at a time (unix milliseconds); itself where all do."""
+        gone = self.expired(now) if any(self.not_after) and self.secrets else ()
+        if not gone:
+            return self
+        if gone not in self._live:
+            self._live[gone] = self._without(gone)
+        return self._live[gone]
+
+    def _without(self, gone: tuple[int, ...]) -> Source:
+        kept = [index for index in range(len(self.secrets)) if index not in gone]
+        return replace(
+            self,
+            secrets=tuple(self.secrets[index] for index in kept),
+            keys=tuple(tuple(keys[index] for index in kept) for keys in self.keys),
+            labels=tuple(self.labels[index] for index in kept),
+            not_after=(),
+        )
 
     @property
     def secret_headers(self) -> frozenset[str]:

@@ -145,6 +145,7 @@ def _metadata(delivery: Delivery) -> JsonObject:
         "delivery_id": delivery.id,
         "received_at": delivery.received_at,
         "traceparent": delivery.traceparent,
+        **({} if delivery.verified else {"verified": False}),
     }
 
 

@@ -8,44 +8,51 @@ from gateway.errors import (
     BodyMalformed,
     InvalidPayload,
     MethodNotAllowed,
+    SecretExpired,
     SecretMissing,
     SignatureMismatch,
     VerificationError,
 )
-from gateway.locators import Content, first, first_at, to_milliseconds
+from gateway.locators import Content, compile_locator, first, first_at, to_milliseconds
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
 from gateway.signatures import Proof
 from gateway.sources import Source
 
 MAX_ID_LENGTH = 255
+UNVERIFIED = "unverified:"
 
 
 def verify(request: Request, source: Source, now: int, traceparent: str = "") -> Delivery | Reply | Learned:
     """Return the delivery that `request` is, or the reply to a handshake; `now` is unix milliseconds.
 
+    Where the source does not enforce verification, a request that fails it is a delivery too, with the failure as its
+    `doubt`; only a handshake needs the signature all the same, as its answer may prove that we know the secret.
+
     Raises RequestRejected, and nothing else, whatever the request holds.
     """
     provider = source.provider
-    if reply := _answer_unsigned(request, source):
+    live = source.at(now)
+    if reply := _answer_unsigned(request, live):
         return reply
     if request.method != "POST":
         raise no_handshake(request.method, source)
     inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
-    try:
-        proof, digest = _prove(inner, source, now)
-    except VerificationError:
-        if reply := _answer_anyone(request, source):
-            return reply
-        raise
-    content = _decode(inner, source, proof)
-    if reply := _answer_signed(content, source):
+    proof, digest, failure = _examine(inner, source, now)
+    if failure and (reply := _answer_anyone(request, live)):
         return reply
-    facts = _describe(content, source, proof)
+    if failure and source.enforced:
+        raise failure
+    content = _decode(inner, source, proof)
+    if reply := _answer_signed(content, live):
+        if failure:
+            raise failure
+        return reply
+    facts = _describe(content, source, proof if not failure else _claimed(content, source))
     return Delivery(
         source=source.name,
         provider=provider.name,
-        id=facts.id or dedupe.stand_in(inner, proof, source.equal_bodies),
+        id=(UNVERIFIED if failure else "") + (facts.id or dedupe.stand_in(inner, proof, source.equal_bodies)),
         type=facts.type,
         received_at=request.received_at,
         body=request.body,
@@ -54,7 +61,9 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         headers=_kept_headers(request, source),
         query=request.query,
         content=content.data,
-        secret=proof.secret,
+        secret=live.label(proof.secret),
+        verified=source.verified and not failure,
+        doubt=f"{failure.label}: {failure}" if failure else "",
         traceparent=traceparent,
         digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
         _parsed=content.take_parsed(),
@@ -98,10 +107,39 @@ def _carries_signature(request: Request, source: Source) -> bool:
     return any(request.values(name) for scheme in source.schemes for name in scheme.headers)
 
 
+def _examine(request: Request, source: Source, now: int) -> tuple[Proof, Digest, VerificationError | None]:
+    """Check the signature, and return what it proved and its digest, or why it proves nothing."""
+    try:
+        return (*(_prove(request, source, now) if source.verified else (Proof(), dedupe.no_digest)), None)
+    except VerificationError as failure:
+        return Proof(), dedupe.no_digest, failure
+
+
 def _prove(request: Request, source: Source, now: int) -> tuple[Proof, Digest]:
+    """Check the signature with the secrets that match now. Raises SecretExpired where one does that did before."""
+    live = source.at(now)
+    if source.secrets and not live.secrets:
+        raise SecretMissing("every secret of the source has passed its not_after; give it the one that the sender uses")
+    try:
+        return _prove_with(request, live, now)
+    except SignatureMismatch:
+        if live is not source and (label := _matching_before(request, source, now)):
+            raise SecretExpired(
+                f"the signature is one of the secret {label}, whose not_after has passed; have the sender use the new "
+                "one, or set a later not_after"
+            ) from None
+        raise
+
+
+def _matching_before(request: Request, source: Source, now: int) -> str | None:
+    try:
+        return source.label(_prove_with(request, source, now)[0].secret)
+    except VerificationError:
+        return None
+
+
+def _prove_with(request: Request, source: Source, now: int) -> tuple[Proof, Digest]:
     """Check the signature by the first scheme that finds one in the request; there is no fallback to a later one."""
-    if not source.verified:
-        return Proof(), dedupe.no_digest
     if source.awaits_secret:
         raise SecretMissing("the source has no secret yet; start the handshake at the sender, whose first one gives it")
     if source.provider.check:
@@ -121,6 +159,12 @@ def _refuse_answered(source: Source, signed: bytes) -> None:
                 f"the signed bytes are ones that the handshake {handshake.kind} signs for whoever asks; "
                 "a delivery of this sender never consists of them alone"
             )
+
+
+def _claimed(content: Content, source: Source) -> Proof:
+    """Return what an unverified request says of itself where a verified one would have proved it."""
+    claimed = first([compile_locator(scheme.id) for scheme in source.schemes if scheme.id], content)
+    return Proof(id=_text(claimed))
 
 
 def _decode(request: Request, source: Source, proof: Proof) -> Content:

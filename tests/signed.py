@@ -58,6 +58,7 @@ def source(provider: str, *, secrets: tuple[str, ...] | None = None, name: str =
         "body_limit": known.body_limit,
         "schemes": schemes,
         "secrets": chosen,
+        "labels": tuple(f"number-{number}" for number, _ in enumerate(chosen)),
         "keys": tuple(tuple(scheme.decode_key(secret) for secret in chosen) for scheme in schemes),
         **located,
         **more,

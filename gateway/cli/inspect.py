@@ -26,7 +26,9 @@ from gateway.config import Config
 from gateway.find_provider import find
 from gateway.history import Counts, History, Query
 from gateway.inbox.contract import Inbox
-from gateway.model import Attempt, State
+from gateway.model import Attempt, Delivery, State
+
+RevealOption = Annotated[bool, typer.Option("--reveal", help="Show the path tokens that are part of URLs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,11 +38,11 @@ def register(app: typer.Typer) -> None:
     app.command()(show)
 
 
-def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
+def sources(config: ConfigOption = None, *, reveal: RevealOption = False, json: JsonOption = False) -> None:
     """List the sources: URLs to register, and what became of their deliveries."""
     loaded = load_to_look(config)
     counts = read(loaded, lambda inbox: inbox.counts()) if inbox_file(loaded) else Counts({})
-    rows = [_source_row(loaded, name, counts) for name in loaded.sources]
+    rows = [_source_row(loaded, name, counts, reveal=reveal) for name in loaded.sources]
     if json:
         write_json(rows)
         return
@@ -53,14 +55,14 @@ def sources(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     report.table(*columns, "re-sends absorbed", "last received", rows=cells)
 
 
-def _source_row(config: Config, name: str, counts: Counts) -> dict[str, Any]:
+def _source_row(config: Config, name: str, counts: Counts, *, reveal: bool) -> dict[str, Any]:
     source = config.sources[name]
     provider = find(source.provider, config.path.parent)
     states = counts.by_source.get(name, {})
     return {
         "source": name,
         "provider": source.provider,
-        "url": registered_url(config, name),
+        "url": registered_url(config, name, reveal=reveal),
         "register_at": provider.register_at,
         "secret_at": provider.secret_at,
         "secrets": len(source.secrets),
@@ -154,7 +156,7 @@ def _tell(history: History) -> None:
         [
             ("delivery", f"{delivery.source} {delivery.id} ({delivery.type or 'no type'})"),
             ("received", f"{report.moment(delivery.received_at)}, {size}, kept as entry {entry.key}"),
-            ("verified", "no, by configuration" if delivery.secret is None else f"with secrets[{delivery.secret}]"),
+            ("verified", _verification(delivery)),
             ("trace", delivery.traceparent),
             ("duplicates", absorbed if history.duplicates else "none"),
             ("state", f"{entry.state} {entry.reason}".strip()),
@@ -166,6 +168,14 @@ def _tell(history: History) -> None:
             ),
         ]
     )
+
+
+def _verification(delivery: Delivery) -> str:
+    if delivery.doubt:
+        return f"no, and kept all the same, as enforce = false: {delivery.doubt}"
+    if not delivery.verified:
+        return "no, by configuration"
+    return f"with the secret {delivery.secret}" if delivery.secret else "yes"
 
 
 def _body_bytes(history: History) -> int | None:
@@ -193,6 +203,8 @@ def _document(history: History) -> dict[str, Any]:
         "settled_at": history.settled_at,
         "duplicates": history.duplicates,
         "secret": delivery.secret,
+        "verified": delivery.verified,
+        "doubt": delivery.doubt,
         "traceparent": delivery.traceparent,
         "body_kept": history.body_kept,
         "attempts": [

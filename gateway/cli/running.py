@@ -18,9 +18,14 @@ _STATE = FOLDER / "running.json"
 
 
 def on_this_machine(config: Config, port: int) -> Config:
-    """Return the configuration as `gateway dev` uses it: the port it has got, and the inbox in its folder."""
+    """Return the configuration as `gateway dev` uses it: the port it has got, and the inbox in its folder.
+
+    Everything comes from this machine then, so public URLs and allow lists are left out.
+    """
+    here = {"public_url": "", "allow": ()}
     return config.model_copy(
         update={
+            "sources": {name: source.model_copy(update=here) for name, source in config.sources.items()},
             "server": config.server.model_copy(update={"port": port, "public_url": ""}),
             "inbox": config.inbox.model_copy(update={"url": f"sqlite:{INBOX.resolve()}"}),
         }

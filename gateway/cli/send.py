@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway.cli import report
-from gateway.cli.addresses import local_url
+from gateway.cli.addresses import local_url, registered_url
 from gateway.cli.options import ConfigOption, JsonOption, find_source, load_to_send, write_json
 from gateway.config import Config
 from gateway.dev.post import Answered, post
@@ -78,9 +78,7 @@ def prepare(config: Config, name: str, kind: str | None, port: int, *, age_ms: i
     """Return a signed sample for a source; raises ConfigError for an unknown source or sample."""
     source = find_source(config, name)
     now = int(time.time() * 1000) - age_ms
-    url = local_url(config, name, port)
-    if config.server.public_url:
-        url = f"{config.server.public_url.rstrip('/')}{source.path}"
+    url = registered_url(config, name, port, reveal=True)
     try:
         return signed_sample(source, config.sources[name], kind, url=url, now=now, rng=random.SystemRandom())
     except ValueError as error:

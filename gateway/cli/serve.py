@@ -15,6 +15,7 @@ from gateway.app import Gateway, run
 from gateway.cli import machine
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
+from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
 from gateway.telemetry import logs
@@ -38,7 +39,7 @@ def serve(config: ConfigOption = None) -> None:
             inbox=str(loaded.inbox_path),
             event_api=loaded.event_api.url,
         )
-        for name, note in build.notes(loaded).items():
+        for name, note in build.notes(loaded, gateway.clock.wall()).items():
             gateway.log.note(source=name, detail=note)
 
     raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce)))
@@ -53,14 +54,15 @@ def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
 def check(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     """Find every fault that `gateway serve` would, without starting it."""
     loaded, faults = _examine(config)
+    notes = build.notes(loaded, SystemClock().wall()) if loaded else {}
     if json:
-        names, notes = (sorted(loaded.sources), build.notes(loaded)) if loaded else ([], {})
+        names = sorted(loaded.sources) if loaded else []
         path = str((config or default_path()).absolute())
         write_json({"file": path, "sources": names, "notes": notes, "faults": faults})
         raise typer.Exit(2 if faults else 0)
     if loaded is None or faults:
         raise ConfigError(faults)
-    for name, note in build.notes(loaded).items():
+    for name, note in notes.items():
         line(f"{loaded.path}: sources.{name}: {note}")
     counted = "1 source" if len(loaded.sources) == 1 else f"{len(loaded.sources)} sources"
     line(f"{loaded.path}: no faults; {counted}: {', '.join(sorted(loaded.sources))}")

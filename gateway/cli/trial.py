@@ -104,7 +104,7 @@ def _from_file(path: Path, source: Source, headers: list[tuple[str, str]]) -> De
         raise TransformError(f"{path}: {error}") from error
     if not isinstance(result, Delivery):
         raise TransformError(f"{path}: this is a handshake, which is answered and never mapped")
-    return result
+    return replace(result, verified=True)
 
 
 def _is_meant_as_recording(content: bytes) -> bool:

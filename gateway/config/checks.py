@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import transform
+from gateway.config.access_checks import check_enforcement, check_public_url, check_secret_entries
 from gateway.config.faults import Fault
 from gateway.config.handshake_checks import check_handshakes, check_learned
 from gateway.config.models import SOURCE_NAME, Config, SourceConfig
@@ -60,12 +61,14 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
     except ValueError as error:
         yield Fault((*at, "provider"), str(error))
     yield from _check_verification(name, source)
+    yield from check_enforcement(name, source)
+    yield from check_secret_entries(name, source)
     if provider:
         yield from _check_signature(name, source)
         yield from _check_params(name, source, provider)
         yield from _check_answer(name, source, provider)
-        yield from _check_public_url(name, source, provider, config.server.public_url)
-        yield from check_handshakes(name, source, provider, config.server.public_url)
+        yield from check_public_url(name, source, provider, config.server.public_url)
+        yield from check_handshakes(name, source, provider, source.public_url or config.server.public_url)
         for index, secret in enumerate(source.secrets):
             if secret.known and (sentence := _secret_fault(secret, source, provider)):
                 yield Fault((*at, "secrets", index), sentence)
@@ -133,20 +136,6 @@ def _check_params(name: str, source: SourceConfig, provider: Provider) -> Iterat
         where = provider.params.get(param, "the sender's webhook settings")
         sentence = f'has no {param}, which the signature needs; add {param} = "..." there, from {where}'
         yield Fault(at, sentence, (at, ("sources", name, "signature")))
-
-
-def _check_public_url(name: str, source: SourceConfig, provider: Provider, public_url: str) -> Iterator[Fault]:
-    if (
-        source.verify == "signature"
-        and not public_url
-        and any(scheme.signs_url for scheme in _schemes(source, provider))
-    ):
-        yield Fault(
-            ("server", "public_url"),
-            f"is missing, and the signature of source {name} is over the URL that the sender calls; set it to the "
-            "beginning of that URL, such as https://hooks.example.com",
-            (("server", "public_url"), ("sources", name)),
-        )
 
 
 def _transform_fault(reference: str, folder: Path) -> str | None:

@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from gateway import answers, providers
 from gateway.answers import Change
+from gateway.client_address import ForwardedHeader
 from gateway.config.handshakes import HandshakeConfig
-from gateway.config.secrets import Secret, SecretReference, SourceSecretReference
+from gateway.config.secret_entries import SecretEntry
+from gateway.config.secrets import Secret, SecretReference
 from gateway.config.table import Table
 from gateway.config.values import (
     EnvironmentName,
@@ -18,11 +20,14 @@ from gateway.config.values import (
     Host,
     InboxUrl,
     Locators,
+    Networks,
     OneOrSeveral,
     OptionalUrl,
+    PathToken,
     Port,
     Prefix,
     Seconds,
+    SourceUrl,
     Text,
     TransformReference,
 )
@@ -49,6 +54,12 @@ class ServerConfig(Table):
         "",
         description="The URL under which providers reach this listener, for the URLs that people register "
         "and for schemes that sign the URL.",
+    )
+    trusted_proxies: Networks = Field(
+        (), description="The proxies in front, as addresses or networks, whose word is taken about who sent a request."
+    )
+    forwarded_header: ForwardedHeader = Field(
+        "x-forwarded-for", description="The header in which they say it; forwarded is that of RFC 7239."
     )
     header_timeout_seconds: Seconds = Field(10.0, description="How long a request's headers may take to arrive.")
     body_timeout_seconds: Seconds = Field(10.0, description="How long a request's body may take to arrive.")
@@ -234,14 +245,29 @@ class SourceConfig(Table):
         'describes, or your own, "<file>.py:<NAME>".',
         json_schema_extra={"anyOf": [{"enum": [*providers.names()]}, {"pattern": r"\.py:[A-Za-z_][A-Za-z0-9_]*$"}]},
     )
-    secrets: tuple[SourceSecretReference, ...] = Field(
+    secrets: tuple[SecretEntry, ...] = Field(
         (),
         strict=False,
-        description='What requests are signed with, each as "${NAME}" or "file:<path>"; any of them may match. '
-        '"learned:<path>" is the file that will keep what the sender\'s first handshake gives.',
+        description='What requests are signed with, each as "${NAME}" or "file:<path>", or as a table of value, label '
+        'and not_after; any of them may match. "learned:<path>" is the file that will keep what the sender\'s first '
+        "handshake gives.",
     )
     verify: Literal["signature", "none"] = Field(
         "signature", description="none takes requests of anyone, unverified; then there are no secrets."
+    )
+    enforce: bool = Field(
+        default=True,
+        description="false keeps and forwards what fails verification too, marked as unverified; for migrations.",
+    )
+    allow: Networks = Field((), description="The addresses or networks that may send; all of them where absent.")
+    path_token: PathToken | None = Field(
+        None,
+        description='An unguessable last part of the URL, /webhooks/<name>/<token>, as "${NAME}" or "file:<path>".',
+    )
+    public_url: SourceUrl = Field(
+        "",
+        description="The whole URL of this inlet as registered, without the path token, where it is not "
+        "server.public_url and /webhooks/<name>.",
     )
     prefix: Prefix | None = Field(None, description="What event names begin with; the provider's name where absent.")
     transform: TransformReference | None = Field(

@@ -16,20 +16,25 @@ MAX_SECRET_BYTES = 65_536
 SHOWN = "Secret(…)"
 LEARNED = "learned:"
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Secret:
     """A text that only `reveal` gives: shown and serialised as a placeholder, neither copied nor pickled.
 
-    One that a handshake gives is kept in the file `learned_at`, and `known` once it is there.
+    One that a handshake gives is kept in the file `learned_at`, and `known` once it is there. `label` is what people
+    call it, and `not_after` the last moment (unix milliseconds) at which it matches, where it has one.
     """
 
-    __slots__ = ("_text", "learned_at")
+    __slots__ = ("_text", "label", "learned_at", "not_after")
 
-    def __init__(self, text: str, learned_at: Path | None = None) -> None:
+    def __init__(
+        self, text: str, learned_at: Path | None = None, *, label: str = "", not_after: int | None = None
+    ) -> None:
         self._text = text
         self.learned_at = learned_at
+        self.label = label
+        self.not_after = not_after
 
     @property
     def known(self) -> bool:
@@ -39,6 +44,10 @@ class Secret:
     def reveal(self) -> str:
         """Return the text."""
         return self._text
+
+    def named(self, label: str, not_after: int | None) -> Secret:
+        """Return the same secret with what people call it and the last moment at which it matches."""
+        return Secret(self._text, self.learned_at, label=label, not_after=not_after)
 
     def __repr__(self) -> str:
         return SHOWN
@@ -71,21 +80,21 @@ class Surroundings:
 
 def references(text: str) -> list[str]:
     """Return the `${NAME}` references in a text, as written."""
-    return [match[0] for match in _REFERENCE.finditer(text)]
+    return [match[0] for match in REFERENCE.finditer(text)]
 
 
 def expand(value: Any, info: ValidationInfo) -> Any:
     """Replace every `${NAME}` in a text by the environment variable's value."""
     if not isinstance(value, str):
         return value
-    return _REFERENCE.sub(lambda match: _variable(match[1], info), value)
+    return REFERENCE.sub(lambda match: _variable(match[1], info), value)
 
 
 def resolve(value: Any, info: ValidationInfo) -> Any:
     """Read the secret that `value` refers to; a secret written out is refused."""
     if not isinstance(value, str):
         return value
-    if match := _REFERENCE.fullmatch(value):
+    if match := REFERENCE.fullmatch(value):
         text, origin = _variable(match[1], info), f"the environment variable {match[1]}"
     elif value.startswith("file:"):
         path = _surroundings(info).path.parent / value.removeprefix("file:")
@@ -115,16 +124,9 @@ def resolve_source_secret(value: Any, info: ValidationInfo) -> Any:
 SecretReference = Annotated[
     Secret,
     BeforeValidator(resolve),
-    WithJsonSchema({"type": "string", "pattern": rf"^({_REFERENCE.pattern}|file:.+)$"}),
+    WithJsonSchema({"type": "string", "pattern": rf"^({REFERENCE.pattern}|file:.+)$"}),
 ]
 """A secret, written as `${NAME}` or `file:<path>`; a relative path is relative to the configuration file's folder."""
-
-SourceSecretReference = Annotated[
-    Secret,
-    BeforeValidator(resolve_source_secret),
-    WithJsonSchema({"type": "string", "pattern": rf"^({_REFERENCE.pattern}|file:.+|{LEARNED}.+)$"}),
-]
-"""A secret as above, or `learned:<path>`: the file that will keep the one which the sender's first handshake gives."""
 
 
 def _surroundings(info: ValidationInfo) -> Surroundings:

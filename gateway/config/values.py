@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from gateway.config.secrets import expand
+from gateway.client_address import parse_network
+from gateway.config.secrets import Secret, SecretReference, expand
 from gateway.locators import compile_locator
 
 MAX_PREFIX_LENGTH = 128
@@ -19,6 +20,7 @@ MAX_PREFIX_LENGTH = 128
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_PATH_TOKEN = re.compile(r"[A-Za-z0-9._-]{16,128}")
 _INTERNAL = (".localhost", ".local", ".internal", ".svc")
 
 
@@ -57,6 +59,28 @@ def _check_url(text: str) -> str:
 
 def _check_optional_url(text: str) -> str:
     return text and _check_url(text)
+
+
+def _check_source_url(text: str) -> str:
+    """Keep a slash at the end, as the URL may be part of what is signed."""
+    return text and _check_url(text) + ("/" if text.endswith("/") else "")
+
+
+def _check_path_token(token: Secret) -> Secret:
+    if not _PATH_TOKEN.fullmatch(token.reveal()):
+        raise ValueError(
+            "is not a token that a URL can end in; make one of 16 to 128 letters, digits, dots, - and _, such as "
+            "`openssl rand -hex 24` prints"
+        )
+    return token
+
+
+def _check_networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not texts:
+        raise ValueError("is empty, which would leave nobody; name an address or network, or remove it")
+    for text in texts:
+        parse_network(text)
+    return texts
 
 
 def _check_event_api_url(text: str) -> str:
@@ -124,9 +148,12 @@ class _OneOrSeveral:
 
 Host = Annotated[str, BeforeValidator(expand), AfterValidator(_check_host)]
 OptionalUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_optional_url)]
+SourceUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_source_url)]
 EventApiUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_event_api_url)]
 EnvironmentName = Annotated[str, BeforeValidator(expand), AfterValidator(_check_environment_name)]
 InboxUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_inbox_url)]
+PathToken = Annotated[SecretReference, AfterValidator(_check_path_token)]
+Networks = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_networks)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 TransformReference = Annotated[str, AfterValidator(_check_transform)]
 Port = Annotated[int, Field(ge=0, le=65_535)]

@@ -80,12 +80,20 @@ def environment(config: Path, environ: Mapping[str, str], provide: Provide) -> d
     document = _document(config)
     found = {"INNGEST_DEV": "1", **dict.fromkeys(_names([_table(document, "event_api").get("key")]), _EVENT_KEY)}
     for source in _table(document, "sources").values():
-        wanted = source.get("secrets") if isinstance(source, dict) else None
-        for name in _names(wanted if isinstance(wanted, list) else []):
-            secret = None if name in environ else provide(name, str(source.get("provider")))
+        for name, provider in _wanted(source if isinstance(source, dict) else {}):
+            secret = None if name in environ else provide(name, provider)
             if secret is not None:
                 found[name] = secret
     return {**found, **environ}
+
+
+def _wanted(source: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the variables that a source names, each with the provider whose secret it is; a path token is nobody's."""
+    secrets = source.get("secrets")
+    names = _names(secrets if isinstance(secrets, list) else [])
+    return [(name, str(source.get("provider"))) for name in names] + [
+        (name, "") for name in _names([source.get("path_token")])
+    ]
 
 
 def keeping_in(folder: Path) -> Provide:
@@ -153,5 +161,6 @@ def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _names(references: list[Any]) -> list[str]:
     """Return the names of the variables among references to secrets."""
-    matches = [_VARIABLE.match(text) for text in references if isinstance(text, str)]
+    texts = [item.get("value") if isinstance(item, dict) else item for item in references]
+    matches = [_VARIABLE.match(text) for text in texts if isinstance(text, str)]
     return [match[1] for match in matches if match]

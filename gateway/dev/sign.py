@@ -62,7 +62,7 @@ def sign_sample(
         elif place == "header" and name.lower() not in {header.lower() for header, _ in headers}:
             headers = (*headers, (name, value))
     lowered = tuple((name.lower(), value) for name, value in headers)
-    request = Request("POST", source.path, "", lowered, sample.body, now, url)
+    request = Request("POST", source.called_path, "", lowered, sample.body, now, url)
     signature = (scheme.header, sign(request, scheme, keys[0], fields, params=source.params))
     return SignedRequest(sample.type, (*headers, signature), sample.body)
 

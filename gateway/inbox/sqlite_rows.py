@@ -41,6 +41,8 @@ def body_row(delivery: Delivery) -> tuple[bytes, bytes, bytes | None]:
         "headers": dict(delivery.headers),
         "query": delivery.query,
         "secret": delivery.secret,
+        "verified": delivery.verified,
+        "doubt": delivery.doubt,
         "traceparent": delivery.traceparent,
         "decoded": decoded,
     }
@@ -91,11 +93,18 @@ def _delivery(row: Row) -> Delivery:
         return Delivery(id=row["delivery_id"], body=b"", **narrow)
     metadata = payload.loads(row["metadata"])
     decoded = metadata.pop("decoded")
+    if "verified" not in metadata:
+        metadata |= _verification(metadata["secret"])
     body = row.get("body", b"")
     content = row.get("content")
     if content is None:
         content = _decode(body, metadata["headers"], decoded) if body and decoded is not None else body
     return Delivery(id=row["delivery_id"], body=body, content=content, **narrow, **metadata)
+
+
+def _verification(index: int | None) -> Row:
+    """Return what the metadata of an older gateway means, which kept the position of the secret alone."""
+    return {"secret": None if index is None else f"secrets[{index}]", "verified": index is not None}
 
 
 def _decoded_size(delivery: Delivery) -> int | None:

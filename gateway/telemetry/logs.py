@@ -35,7 +35,8 @@ class Log:
         detail: str = "",
     ) -> None:
         """Write the one line of a webhook request."""
-        write = self._logger.info if status < 400 else self._logger.warning  # noqa: PLR2004 - HTTP's own border
+        fine = status < 400 and not label  # noqa: PLR2004 - HTTP's own border
+        write = self._logger.info if fine else self._logger.warning
         write(
             "request",
             source=source,
@@ -159,6 +160,11 @@ class Log:
     def reloaded(self, *, sources: Sequence[str]) -> None:
         """Say that a changed configuration is in use."""
         self._logger.info("configuration_reloaded", sources=list(sources))
+
+    def secret_ended(self, *, source: str, secret: str) -> None:
+        """Say that a secret matches no more, by the label that people gave it."""
+        detail = "its not_after has passed; requests signed with it are refused from now on"
+        self._logger.warning("secret_ended", source=source, secret=secret, detail=detail)
 
     def reload_refused(self, *, faults: Sequence[str]) -> None:
         """Say that a changed configuration has faults and the old one stays in use."""

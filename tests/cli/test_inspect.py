@@ -88,7 +88,7 @@ async def test_show_by_each_id(beside: Beside) -> None:
     assert len(told) == 1
     facts = dict(line.split("  ", 1) for line in told.pop().splitlines() if line)
     assert facts["delivery"].strip() == f"stripe {delivery['delivery_id']} (customer.created)"
-    assert "with secrets[0]" in facts["verified"]
+    assert "with the secret STRIPE_WEBHOOK_SECRET" in facts["verified"]
     assert facts["state"].strip() == "forwarded"
     assert "200 accepted" in facts["attempt 1"]
     assert facts["event"].strip() == f"stripe/customer.created {event['id']} -> {event['event_api_id']}"

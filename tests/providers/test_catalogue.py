@@ -171,7 +171,7 @@ def test_an_unconfirmed_provider_is_told_at_start(tmp_path: Any) -> None:
         '[sources.linear]\nprovider = "linear"\nsecrets = ["${B}"]\n'
     )
     loaded = config.load(path, {"KEY": "k", "A": "a" * 20, "B": "b" * 20})
-    assert build.notes(loaded) == {
+    assert build.notes(loaded, 0) == {
         "gogs": "how Gogs signs was not confirmed by its own documentation; have it send a test webhook and see that "
         "it is accepted, and that it is refused with another secret"
     }

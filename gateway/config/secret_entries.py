@@ -28,13 +28,14 @@ def resolve_entry(value: Any, info: ValidationInfo) -> Any:
     reference = value.get("value")
     if not isinstance(reference, str):
         raise _fault('has no value; write { value = "${NAME}", label = "2026-10", not_after = 2026-12-01 }')
+    secret = resolve_source_secret(reference, info)
     label = value.get("label", _default_label(reference))
     if not isinstance(label, str) or not re.fullmatch(LABEL_PATTERN, label):
         raise _fault(
             "has a label that cannot be one; use letters, digits, dots, - and _, beginning with a letter or digit, at "
             "most 64 of them, and nothing of the secret"
         )
-    return _named(resolve_source_secret(reference, info), label, _end(value.get("not_after")))
+    return _named(secret, label, _end(value.get("not_after")))
 
 
 SecretEntry = Annotated[

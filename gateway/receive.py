@@ -13,13 +13,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from gateway import answers
+from gateway import answers, arrival
 from gateway.answers import Answer, Answers, Outcome
 from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import (
     AddressRefused,
-    BodyMalformed,
     BodyTimeout,
     BodyTooLarge,
     InboxUnavailable,
@@ -93,7 +92,7 @@ class Receiver:
             response = await self._receive(http, exchange)
         except RequestRejected as rejection:
             response = self._refuse(exchange, rejection)
-            self._hold(http, exchange, rejection)
+            self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
         except InboxUnavailable as error:
             response = self._unavailable(exchange, error)
         except ConnectionError:
@@ -114,87 +113,26 @@ class Receiver:
         self._say(exchange, "rejected", status)
 
     async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
-        source = self._find(http, exchange.source)
-        self._admit(http, source)
+        source = arrival.find(http, self.sources)
+        arrival.admit(http, source, self.proxies)
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
         if isinstance(result, Delivery):
+            if result.doubt:
+                label, _, sentence = result.doubt.partition(": ")
+                self._hold(http, exchange, (label, HTTPStatus.OK, sentence))
             return await self._keep(exchange, source, result)
         return await self._shake_hands(exchange, source, result)
 
-    def _find(self, http: web.Request, name: str) -> Source:
-        source = self.sources.get(name)
-        if source is None:
-            known = ", ".join(sorted(self.sources))
-            raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
-        if not source.admission.knows(http.match_info.get("token", "")):
-            wanted = "its path token" if source.admission.path_token else "its name, as it has no path_token"
-            raise UnknownSource(
-                f"the URL of this source ends in {wanted}; compare the one registered with the sender with what "
-                "`gateway sources --reveal` prints"
-            )
-        return source
-
-    def _admit(self, http: web.Request, source: Source) -> None:
-        """Refuse addresses that the source does not take requests from, with nothing of the body read."""
-        if not source.admission.allow:
-            return
-        client = self.proxies.client(http.remote or "", _headers(http))
-        if not source.admission.admits(client):
-            raise AddressRefused(
-                f"the client's address is in none of the networks of sources.{source.name}.allow; add it if the sender "
-                "uses it, and name proxies in front in server.trusted_proxies",
-                str(client or ""),
-            )
-
     async def _read(self, http: web.Request, source: Source) -> Request:
-        """Read the wire bytes within the source's limit, chunked or not, and within the time."""
-        return self._request(http, source, await self._read_body(http, source.body_limit))
+        return self._request(http, source, await arrival.read_body(http, source.body_limit, self.body_timeout))
 
     def _request(self, http: web.Request, source: Source | None, body: bytes) -> Request:
-        return Request(
-            method=http.method,
-            path=http.rel_url.raw_path,
-            query=http.rel_url.raw_query_string,
-            headers=_headers(http),
-            body=body,
-            received_at=self._clock.wall(),
-            url=self._url(http, source),
-        )
-
-    def _url(self, http: web.Request, source: Source | None) -> str:
-        """Return the URL that the sender called, as configured and never as the request claims; else nothing."""
-        query = http.rel_url.raw_query_string
-        if source and source.public_url:
-            return f"{source.public_url}?{query}" if query else source.public_url
-        return self.public_url + http.raw_path if self.public_url else ""
-
-    async def _read_body(self, http: web.Request, limit: int) -> bytes:
-        too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
-        if (http.content_length or 0) > limit:
-            raise too_large
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self.body_timeout):
-                while chunk := await http.content.readany():
-                    size += len(chunk)
-                    if size > limit:
-                        raise too_large
-                    chunks.append(chunk)
-        except TimeoutError as error:
-            raise BodyTimeout(
-                f"the body did not arrive within {self.body_timeout:g} s; look for a proxy that holds bodies back, or "
-                "set server.body_timeout_seconds"
-            ) from error
-        except web.RequestPayloadError as error:
-            raise BodyMalformed(
-                "the body is not framed as its headers say; the client, or a proxy, ended it early"
-            ) from error
-        return b"".join(chunks)
+        url = arrival.called_url(http, source, self.public_url)
+        return arrival.request(http, body, now=self._clock.wall(), url=url)
 
     async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply | Learned:
         """Verify; in a thread where decoding or hashing would hold up other requests."""
@@ -263,17 +201,14 @@ class Receiver:
             response.force_close()
         return response
 
-    def _hold(self, http: web.Request, exchange: Exchange, rejection: RequestRejected) -> None:
-        """Hand over what was rejected, to be explained later; a body that was not read whole is left out."""
+    def _hold(self, http: web.Request, exchange: Exchange, fault: tuple[str, int, str]) -> None:
+        """Hand over what is at fault, by label, status and sentence, to be explained later, with the body if read."""
         with contextlib.suppress(MemoryError):  # the answer matters more
             read = exchange.request
             source = self.sources.get(exchange.source)
             request, size = (read, len(read.body)) if read else (self._request(http, source, b""), http.content_length)
             name = exchange.source if source else UNKNOWN
-            rejected = Rejected(
-                name, rejection.label, rejection.status, str(rejection), request, size, http.remote or ""
-            )
-            self.on_rejected(rejected)
+            self.on_rejected(Rejected(name, *fault, request, size, http.remote or ""))
 
     def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
         exchange.label, exchange.detail = error.label, str(error)
@@ -301,7 +236,7 @@ class Receiver:
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
-        self._hold(http, Exchange(UNKNOWN, "", 0), rejection)
+        self._hold(http, Exchange(UNKNOWN, "", 0), (rejection.label, rejection.status, str(rejection)))
         return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
 
 
@@ -325,18 +260,6 @@ def _answer(answer: Answer, document: dict[str, str]) -> web.Response:
     body, kind = (orjson.dumps(document), "application/json") if answer.body is None else (answer.body, answer.type)
     headers = {**answer.headers, "Content-Type": kind} if body else answer.headers
     return web.Response(status=answer.status, body=body, headers=headers)
-
-
-def _headers(http: web.Request) -> tuple[tuple[str, str], ...]:
-    return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
-
-
-def _text(value: bytes) -> str:
-    """Decode a header's value: UTF-8 where it is that, else byte for byte."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _iso(milliseconds: int) -> str:

@@ -25,10 +25,10 @@ class Source:
 
     `keys` has one tuple of keys per scheme, in the order of `secrets`; `labels` and `not_after` (unix milliseconds,
     None for no end) belong to `secrets` one by one. `checks` has the compiled check of each scheme that there is a key
-    for and `digests` its digest; a provider that checks by itself has one digest and no check. `params` are the operator's
-    constants in the schemes. Without `verified` every request is taken; without `enforced` one that fails is kept too,
-    and marked. Without `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window lasts.
-    `learned_at` is the file that keeps the secret which the first handshake gives; until then there is none.
+    for and `digests` its digest; a provider that checks by itself has one digest and no check. `params` are the
+    operator's constants in the schemes. Without `verified` every request is taken; without `enforced` one that fails
+    is kept too, and marked. Without `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window
+    lasts. `learned_at` is the file that keeps the secret which the first handshake gives; until then there is none.
     `public_url` is the whole URL as registered, where it is not the path below the gateway's.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ from gateway.diagnosis import Finding, explain
 from gateway.errors import ConfigError, InvalidPayload, RequestRejected
 from gateway.model import Request
 from gateway.quarantine import Held
+from gateway.sources import Source
 from gateway.verify import verify
 
 DEFAULT_SINCE = "7d"
@@ -146,11 +148,12 @@ def _examine(config: Path | None, name: str, file: Path, at: int | None, *, json
         raise ConfigError(["--request: name the source that the request was sent to"])
     _require_known(loaded, name)
     sources = build.sources(loaded)
-    request = _recorded(loaded, name, file, at)
+    source = replace(sources[name], enforced=True)
+    request = _recorded(loaded, source, file, at)
     try:
-        verify(request, sources[name], request.received_at)
+        verify(request, source, request.received_at)
     except RequestRejected as rejection:
-        findings = explain(request, rejection.label, sources[name], sources, request.received_at)
+        findings = explain(request, rejection.label, source, sources, request.received_at)
         _show(rejection, findings, json=json)
         return 1
     if json:
@@ -170,13 +173,15 @@ def _show(rejection: RequestRejected, findings: tuple[Finding, ...], *, json: bo
         report.record([*facts, ("what", found.sentence), ("do", found.remedy)])
 
 
-def _recorded(config: Config, name: str, file: Path, at: int | None) -> Request:
+def _recorded(config: Config, source: Source, file: Path, at: int | None) -> Request:
     url = config.server.public_url.rstrip("/")
+    now = int(time.time() * 1000) if at is None else at
     try:
-        return raw_request.loads(
-            file.read_bytes(), path=f"/webhooks/{name}", url=url, now=int(time.time() * 1000) if at is None else at
-        )
+        request = raw_request.loads(file.read_bytes(), path=source.called_path, url=url, now=now)
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read ({error.strerror}); name a readable file"]) from error
     except InvalidPayload as error:
         raise ConfigError([f"{file}: {error}"]) from error
+    if not source.public_url:
+        return request
+    return replace(request, url=source.public_url + (f"?{request.query}" if request.query else ""))

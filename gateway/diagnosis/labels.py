@@ -5,6 +5,21 @@ from __future__ import annotations
 from gateway.diagnosis.findings import Case, Cause, Finding
 
 _MEANINGS: dict[str, tuple[Cause, str, str]] = {
+    "unknown_source": (
+        Cause.URL_NAME,
+        "the URL does not end as that of this source does: its path token is wrong or missing, or it has none",
+        "register the URL that `gateway sources --reveal` prints ({register_at})",
+    ),
+    "address_refused": (
+        Cause.CONFIGURATION,
+        "whoever sent it has an address that the source's allow does not hold",
+        "compare allow with the addresses that {title} publishes, and server.trusted_proxies with the proxies in front",
+    ),
+    "secret_expired": (
+        Cause.CONFIGURATION,
+        "the signature is one of a secret whose not_after has passed, so {title} still uses the old one",
+        "have {title} use the new secret ({secret_at}), or set a later not_after until it does",
+    ),
     "signature_mismatch": (
         Cause.SECRET_UNKNOWN,
         "the signature is well formed and none of the configured secrets made it, in no form that was tried",

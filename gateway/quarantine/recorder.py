@@ -113,7 +113,9 @@ class Recorder:
             shelves.add_tally(total)
             lines.append(total.dumps())
         keeping = self.keeping
+        tokens = [source.admission.path_token for source in keeping.sources.values()]
         secrets = [secret for source in keeping.sources.values() for secret in source.secrets]
+        secrets += filter(None, tokens)
         until = time.thread_time() + DIAGNOSIS_SECONDS
         for rejected in batch.samples:
             findings = _diagnose(rejected, keeping) if time.thread_time() < until else ()

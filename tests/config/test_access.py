@@ -87,7 +87,7 @@ def test_a_public_url_without_the_token(faults: Callable[..., list[str]]) -> Non
 
 
 def test_nothing_to_enforce(faults: Callable[..., list[str]]) -> None:
-    """enforce = false beside verify = "none" is a fault, as there is nothing that could fail."""
+    """Enforce = false beside verify = "none" is a fault, as there is nothing that could fail."""
     [fault] = faults(HEAD + 'verify = "none"\nenforce = false', ENVIRON)
     assert fault.startswith('gateway.toml: sources.x.enforce: is false, and verify = "none" checks nothing anyway')
 

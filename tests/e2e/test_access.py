@@ -108,7 +108,7 @@ async def test_a_proxy_tells_who_sent(idle_world: World) -> None:
         ["198.51.100.9, 203.0.113.7, 10.1.2.3"],
         ["198.51.100.9", OUTSIDE, "10.1.2.3"],
     )
-    others = (
+    others: tuple[list[str], ...] = (
         [f"{OUTSIDE}, 198.51.100.9"],
         [f"{OUTSIDE}, garbage"],
         [f"{OUTSIDE},"],

@@ -25,7 +25,7 @@ STANDARD = LENIENT.format(provider="standard-webhooks", variable="STANDARD_SECRE
 BODY = BODIES["github"]
 
 
-async def post(world: World, headers: Any, body: bytes = BODY) -> tuple[int, dict[str, Any], dict[str, Any]]:
+async def post(world: World, headers: Any, body: bytes = BODY) -> tuple[int, Any, Any]:
     """Post to the lenient source; return status, answer and log line."""
     with capture_logs() as lines:
         status, text = await world.post("lenient", headers, body)
@@ -46,7 +46,7 @@ async def test_what_fails_is_kept_marked_and_forwarded(idle_world: World) -> Non
     assert (line["outcome"], line["reason"], line["log_level"]) == ("accepted", "unverified_kept", "warning")
     assert "signature_mismatch" in line["detail"]
     [event] = await idle_world.arrived(1)
-    assert event.data["_gateway"]["verified"] is False
+    assert (event.data or {})["_gateway"]["verified"] is False
     [history] = await idle_world.settled(1)
     delivery = history.entry.delivery
     assert (delivery.verified, delivery.secret) == (False, None)
@@ -74,7 +74,7 @@ async def test_a_verified_request_is_as_ever(idle_world: World) -> None:
     _, _, line = await post(idle_world, signed_headers("github", BODY))
     assert (line["log_level"], "reason" in line, line["secret"]) == ("info", False, "GITHUB_SECRET")
     [event] = await idle_world.arrived(1)
-    assert "verified" not in event.data["_gateway"]
+    assert "verified" not in (event.data or {})["_gateway"]
 
 
 async def test_an_unsigned_request_has_the_id_that_it_claims(idle_world: World) -> None:

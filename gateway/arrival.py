@@ -1,0 +1,106 @@
+"""A webhook request as it arrives over HTTP: for which source, from whom, and its bytes, read within limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from gateway.client_address import Proxies
+from gateway.errors import AddressRefused, BodyMalformed, BodyTimeout, BodyTooLarge, UnknownSource
+from gateway.model import Request
+from gateway.sources import Source
+
+
+def find(http: web.Request, sources: Mapping[str, Source]) -> Source:
+    """Return the source that the URL names. Raises UnknownSource, also where its path token is not there."""
+    source = sources.get(http.match_info["source"])
+    if source is None:
+        known = ", ".join(sorted(sources))
+        raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
+    if not source.admission.knows(http.match_info.get("token", "")):
+        wanted = "its path token" if source.admission.path_token else "its name, as it has no path_token"
+        raise UnknownSource(
+            f"the URL of this source ends in {wanted}; compare the one registered with the sender with what "
+            "`gateway sources --reveal` prints"
+        )
+    return source
+
+
+def admit(http: web.Request, source: Source, proxies: Proxies) -> None:
+    """Refuse addresses that the source does not take requests from, with nothing of the body read.
+
+    Raises AddressRefused.
+    """
+    if not source.admission.allow:
+        return
+    client = proxies.client(http.remote or "", _headers(http))
+    if not source.admission.admits(client):
+        raise AddressRefused(
+            f"the client's address is in none of the networks of sources.{source.name}.allow; add it if the sender "
+            "uses it, and name proxies in front in server.trusted_proxies",
+            str(client or ""),
+        )
+
+
+def request(http: web.Request, body: bytes, *, now: int, url: str) -> Request:
+    """Return the request with a body that was read, at `now` (unix milliseconds), to a URL as configured."""
+    return Request(
+        method=http.method,
+        path=http.rel_url.raw_path,
+        query=http.rel_url.raw_query_string,
+        headers=_headers(http),
+        body=body,
+        received_at=now,
+        url=url,
+    )
+
+
+def called_url(http: web.Request, source: Source | None, public_url: str) -> str:
+    """Return the URL that the sender called, as configured and never as the request claims; empty where it is not."""
+    query = http.rel_url.raw_query_string
+    if source and source.public_url:
+        return f"{source.public_url}?{query}" if query else source.public_url
+    return public_url + http.raw_path if public_url else ""
+
+
+async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
+    """Read the wire bytes within the source's limit, chunked or not, and within the time.
+
+    Raises BodyTooLarge, BodyTimeout or BodyMalformed.
+    """
+    too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
+    if (http.content_length or 0) > limit:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            while chunk := await http.content.readany():
+                size += len(chunk)
+                if size > limit:
+                    raise too_large
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise BodyTimeout(
+            f"the body did not arrive within {seconds:g} s; look for a proxy that holds bodies back, or set "
+            "server.body_timeout_seconds"
+        ) from error
+    except web.RequestPayloadError as error:
+        raise BodyMalformed(
+            "the body is not framed as its headers say; the client, or a proxy, ended it early"
+        ) from error
+    return b"".join(chunks)
+
+
+def _headers(http: web.Request) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
+
+
+def _text(value: bytes) -> str:
+    """Decode a header's value: UTF-8 where it is that, else byte for byte."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -56,10 +56,22 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretUse:
+    """How many deliveries a secret verified within the retention, and when the last one was received (unix ms)."""
+
+    count: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
-    """How many entries each source has in each state, and when the oldest unfinished one was received."""
+    """How many entries each source has in each state, and when the oldest unfinished one was received.
+
+    `secrets` tells how often each secret was used, by source and label, of sources that have several.
+    """
 
     by_source: Mapping[str, Mapping[State, int]]
     oldest_pending_at: int | None = None
     duplicates: Mapping[str, int] = field(default_factory=dict)
     last_received_at: Mapping[str, int] = field(default_factory=dict)
+    secrets: Mapping[str, Mapping[str, SecretUse]] = field(default_factory=dict)

@@ -123,7 +123,7 @@ class Receiver:
         if isinstance(result, Delivery):
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
-                self._hold(http, exchange, (label, HTTPStatus.OK, sentence))
+                self._hold(http, exchange, (label, source.answers[Outcome.ACCEPTED].status, sentence))
             return await self._keep(exchange, source, result)
         return await self._shake_hands(exchange, source, result)
 
@@ -145,7 +145,9 @@ class Receiver:
         self._require_space(source)
         try:
             async with asyncio.timeout(HARD_STOP_SECONDS):
-                [receipt] = await self._inbox.put([delivery], self._clock.now(), source.dedupe_window_ms)
+                [receipt] = await self._inbox.put(
+                    [delivery], self._clock.now(), source.dedupe_window_ms, count_secrets=source.rotates
+                )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
         failpoint("before_answer")

@@ -83,6 +83,11 @@ class Source:
         token = self.admission.path_token
         return f"{self.path}/{token}" if token else self.path
 
+    @property
+    def rotates(self) -> bool:
+        """Whether there are several secrets, so that it matters which one a sender uses."""
+        return len(self.labels) > 1
+
     def label(self, secret: int | None) -> str | None:
         """Return what people call the secret of an index."""
         return self.labels[secret] if secret is not None and secret < len(self.labels) else None

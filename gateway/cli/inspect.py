@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
 
 from gateway import dedupe
-from gateway.cli import moments, report
+from gateway.cli import moments, report, secret_uses
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import (
     ConfigOption,
@@ -18,6 +19,7 @@ from gateway.cli.options import (
     TypeOption,
     UntilOption,
     complain,
+    line,
     load_to_look,
     write_json,
 )
@@ -53,6 +55,9 @@ def sources(config: ConfigOption = None, *, reveal: RevealOption = False, json: 
         for row in rows
     ]
     report.table(*columns, "re-sends absorbed", "last received", rows=cells)
+    for name, table in loaded.sources.items():
+        for sentence in secret_uses.sentences(table, counts.secrets.get(name, {}), int(time.time() * 1000)):
+            line(f"{name}: {sentence}")
 
 
 def _source_row(config: Config, name: str, counts: Counts, *, reveal: bool) -> dict[str, Any]:
@@ -66,6 +71,7 @@ def _source_row(config: Config, name: str, counts: Counts, *, reveal: bool) -> d
         "register_at": provider.register_at,
         "secret_at": provider.secret_at,
         "secrets": len(source.secrets),
+        "secret_uses": secret_uses.documents(source, counts.secrets.get(name, {})),
         "transform": source.transform or provider.transform,
         "dedupe_window_days": dedupe.window_days(provider, config.inbox.dedupe_window_days, source.dedupe_window_days),
         "pending": states.get(State.PENDING, 0) + states.get(State.LEASED, 0),

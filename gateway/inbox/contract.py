@@ -41,13 +41,17 @@ class Inbox(Protocol):
         """The space of the store's disk, at most a second old; None where the store has no disk of its own."""
         ...
 
-    async def put(self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None) -> list[Receipt]:
+    async def put(
+        self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False
+    ) -> list[Receipt]:
         """Keep deliveries; durable before it returns.
 
         The same (source, delivery id), or the same (source, digest) where there is a digest, is a duplicate for as long
         as the dedupe window of the entry first stored lasts: nothing is stored again, neither the id nor the digest of
         the re-send is remembered, the re-send is counted, and the receipt names that entry, the older one where id and
         digest match two. The window of new entries is `window_ms`, the inbox's own where absent; they are due at `now`.
+        With `count_secrets` the use of each delivery's secret is counted, re-sends included, for as long as bodies are
+        kept.
         """
         ...
 

@@ -15,7 +15,7 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.history import Counts, History, Query, Replayed
-from gateway.inbox import sqlite_leases, sqlite_search, sqlite_timeline, sqlite_writes
+from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
@@ -118,10 +118,18 @@ class SqliteInbox:
         """Why nothing is accepted any more: set for ever by the first I/O error, after which the process should end."""
         return self._serving.failure or self._reader.failure if self._serving else None
 
-    async def put(self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None) -> list[Receipt]:
+    async def put(
+        self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False
+    ) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
         until, size = now + (window_ms or self._dedupe_window_ms), sum(map(size_of, deliveries))
-        return await self._write(lambda db: sqlite_writes.put(db, deliveries, now, until), now, intake=size)
+
+        def put(db: apsw.Connection) -> list[Receipt]:
+            if count_secrets:
+                sqlite_secrets.count(db, deliveries)
+            return sqlite_writes.put(db, deliveries, now, until)
+
+        return await self._write(put, now, intake=size)
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()

@@ -134,8 +134,20 @@ UPDATE entries SET forget_at = settled_at + :window_ms WHERE body_kept = 0;
 CREATE INDEX entries_forget ON entries (forget_at) WHERE forget_at IS NOT NULL;
 """
 
+# How often the secrets of a source verified a delivery, so that one sees when an old one is needed no more.
+_ROTATION = """
+CREATE TABLE secret_uses (
+  day INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  label TEXT NOT NULL,
+  uses INTEGER NOT NULL,
+  last_at INTEGER NOT NULL,
+  PRIMARY KEY (day, source, label)
+) STRICT, WITHOUT ROWID;
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE, _TWO_KEYS)
+_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE, _TWO_KEYS, _ROTATION)
 SCHEMA = len(_STEPS)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import apsw
 
 from gateway.history import Counts, History, Query
+from gateway.inbox import sqlite_secrets
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_rows import NARROW, TABLES, WIDE, entry, history, named
 from gateway.model import Attempt, Entry, SentEvent, State
@@ -107,6 +108,7 @@ def counts(connection: apsw.Connection) -> Counts:
         oldest_pending_at=min(unfinished, default=None),
         duplicates=dict(rows(connection, _RESENDS)),
         last_received_at={source: newest for source, newest, *_ in tally},
+        secrets=sqlite_secrets.uses(connection),
     )
 
 

@@ -10,6 +10,7 @@ import apsw
 
 from gateway.failpoints import failpoint
 from gateway.history import Query
+from gateway.inbox import sqlite_secrets
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_rows import body_row, trace_id
 from gateway.inbox.sqlite_search import matching
@@ -86,6 +87,7 @@ def prune(connection: apsw.Connection, bodies_before: int, now: int, limit: int)
     With its body an entry loses its attempts and events. The narrow entry stays until its window ends, so that the
     receipt of an absorbed re-send still names something.
     """
+    sqlite_secrets.forget(connection, bodies_before)
     keys = _first_bytes(rows(connection, _OLD_BODIES, (bodies_before, limit)), PRUNE_BYTES)
     for statement in _FORGET_BODY:
         connection.executemany(statement, [(key,) for key in keys])

@@ -112,6 +112,25 @@ async def test_an_old_file_is_upgraded_in_place(tmp_path: Path, monkeypatch: pyt
         assert schema_of(place) == schema_of(tmp_path)
 
 
+async def test_the_secret_of_an_older_delivery_is_told_by_its_position(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an older gateway kept of verification, the position of the secret or none, reads as what it meant."""
+    make_old(tmp_path / "old", monkeypatch, SCHEMA - 1)
+    connection = apsw.Connection(str(tmp_path / "old" / "inbox.db"))
+    older = "json_remove(json_set(CAST(metadata AS TEXT), '$.secret', json(?)), '$.verified', '$.doubt')"
+    for key, index in ((2, "1"), (3, "null")):
+        connection.execute(f"UPDATE bodies SET metadata = CAST({older} AS BLOB) WHERE key = ?", (index, key))  # noqa: S608 - a fixed text
+    connection.close()
+    inbox = open_at(tmp_path / "old")
+    found = {lease.entry.delivery.id: lease.entry.delivery for lease in await inbox.lease(9, LEASE, NOW)}
+    assert [(found[name].secret, found[name].verified) for name in ("evt_2", "evt_3")] == [
+        ("secrets[1]", True),
+        (None, False),
+    ]
+    await inbox.close()
+
+
 async def test_refusals_of_an_older_rule_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refusals that were counted when all was refused too are not held against what waits after the upgrade."""
     make_old(tmp_path / "old", monkeypatch, 2)

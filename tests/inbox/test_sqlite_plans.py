@@ -63,7 +63,7 @@ def costly(lines: list[str]) -> list[str]:
 async def test_the_way_of_every_delivery_is_by_index(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
     """Put, lease, settle and get look up what they need, also with a frozen batch and with expired leases."""
     [key] = await keep(inbox, "evt_1")
-    await keep(inbox, "evt_1")
+    await inbox.put([delivery("evt_1", secret="OLD")], NOW, count_secrets=True)
     await inbox.put([delivery("evt_2", digest="aa" * 32), delivery("evt_3", digest="aa" * 32)], NOW)
     [lease] = await inbox.lease(1, LEASE, NOW)
     await inbox.settle([(lease, answered(lease))], NOW)
@@ -145,10 +145,14 @@ async def test_a_lease_beside_an_excluded_source_is_by_index(tmp_path: Path, inb
 
 
 async def test_counts_read_narrow_indexes(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
-    """Counting reads two indexes from end to end and never a table."""
+    """Counting reads two indexes from end to end, and of the tables the one with a row a day and secret."""
     await inbox.counts()
     lines = plans.explain(tmp_path / "inbox.db")
-    assert lines == ["SCAN entries USING COVERING INDEX entries_source", "SCAN dedupe USING COVERING INDEX dedupe_hits"]
+    assert lines == [
+        "SCAN entries USING COVERING INDEX entries_source",
+        "SCAN dedupe USING COVERING INDEX dedupe_hits",
+        "SCAN secret_uses",
+    ]
 
 
 def test_conditions_bind_their_values() -> None:

@@ -20,16 +20,17 @@ def registered_url(config: Config, source: str, port: int | None = None, *, reve
     if table.public_url:
         return build.public_url(table, token)
     public = config.server.public_url.rstrip("/")
-    return f"{public or _local(config, port)}/webhooks/{source}" + (f"/{token}" if token else "")
+    return f"{public or local_origin(config, port)}/webhooks/{source}" + (f"/{token}" if token else "")
 
 
 def local_url(config: Config, source: str, port: int | None = None) -> str:
     """Return the URL of a source as seen from this machine, with its path token, to be called and not to be shown."""
     token = config.sources[source].path_token
-    return f"{_local(config, port)}/webhooks/{source}" + (f"/{token.reveal()}" if token else "")
+    return f"{local_origin(config, port)}/webhooks/{source}" + (f"/{token.reveal()}" if token else "")
 
 
-def _local(config: Config, port: int | None) -> str:
+def local_origin(config: Config, port: int | None) -> str:
+    """Return the beginning of every URL as seen from this machine."""
     host = _ANY_HOST.get(config.server.host, config.server.host)
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{port or config.server.port}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from gateway.cli.addresses import local_origin
 from gateway.config import Config
 
 FOLDER = Path(".gateway")
@@ -20,13 +21,13 @@ _STATE = FOLDER / "running.json"
 def on_this_machine(config: Config, port: int) -> Config:
     """Return the configuration as `gateway dev` uses it: the port it has got, and the inbox in its folder.
 
-    Everything comes from this machine then, so public URLs and allow lists are left out.
+    Everything comes from this machine then, so its address is the public one, and allow lists are left out.
     """
     here = {"public_url": "", "allow": ()}
     return config.model_copy(
         update={
             "sources": {name: source.model_copy(update=here) for name, source in config.sources.items()},
-            "server": config.server.model_copy(update={"port": port, "public_url": ""}),
+            "server": config.server.model_copy(update={"port": port, "public_url": local_origin(config, port)}),
             "inbox": config.inbox.model_copy(update={"url": f"sqlite:{INBOX.resolve()}"}),
         }
     )

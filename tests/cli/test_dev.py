@@ -99,6 +99,28 @@ async def test_companions(cli: Cli) -> None:
     assert "state       forwarded" in found.out
 
 
+async def test_a_source_that_is_hidden_and_signs_its_url() -> None:
+    """A path token is made like a secret and shown nowhere; the URL that is signed is the one on this machine."""
+    more = """
+[sources.hidden]
+provider = "hmac"
+secrets = [{ value = "${HIDDEN_SECRET}", label = "2026-10" }]
+path_token = "${HIDDEN_TOKEN}"
+public_url = "https://hooks.example.com/in"
+allow = ["203.0.113.7"]
+[sources.hidden.signature]
+header = "X-Signature"
+signed = "{url}{body}"
+[sources.hidden.delivery]
+id = "json:/id"
+"""
+    write(more=more)
+    result = await child.run("dev", "--once", "--send", "hidden")
+    assert result.code == 0
+    assert quiet(result.out, result.err)
+    assert "/webhooks/hidden/<path_token>" in result.out
+
+
 async def test_port_of_another_program() -> None:
     """Where another program has the port, a free one is taken and told."""
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -86,6 +86,13 @@ def test_a_public_url_without_the_token(faults: Callable[..., list[str]]) -> Non
     assert faults(text, ENVIRON) == [f"gateway.toml: {fault}"]
 
 
+def test_a_learned_secret_has_no_end(faults: Callable[..., list[str]]) -> None:
+    """A secret that a handshake gives has no not_after, after which the handshake could give no other."""
+    text = '[sources.x]\nprovider = "asana"\nsecrets = [{ value = "learned:x.secret", not_after = 2026-12-01 }]'
+    [fault] = faults(text, ENVIRON)
+    assert fault.startswith("gateway.toml: sources.x.secrets[0]: is learned and has a not_after")
+
+
 def test_nothing_to_enforce(faults: Callable[..., list[str]]) -> None:
     """Enforce = false beside verify = "none" is a fault, as there is nothing that could fail."""
     [fault] = faults(HEAD + 'verify = "none"\nenforce = false', ENVIRON)
@@ -115,4 +122,4 @@ def test_a_signed_url_must_be_configured(faults: Callable[..., list[str]], load_
 def test_now_is_not_read(load_text: Callable[..., Config]) -> None:
     """A configuration whose secret has ended long ago still loads: the end is a matter of the running gateway."""
     made = load_text(HEAD + 'secrets = [{ value = "${A}", not_after = 2001-01-01 }]', ENVIRON)
-    assert build.notes(made, int(datetime.now(UTC).timestamp() * 1000))["x"].startswith("the secret A ended")
+    assert build.notes(made, int(datetime.now(UTC).timestamp() * 1000))["x"].endswith("matches no more; remove it")

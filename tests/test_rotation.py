@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from gateway import errors
+from gateway.handshakes import Handshake, Mac
 from gateway.model import Delivery, Reply
 from gateway.secret_watch import SecretWatch
 from gateway.telemetry.logs import Log
 from gateway.verify import verify
-from tests.signed import BODIES, NOW, SECRETS, dumps, signed, source
+from tests.signed import BODIES, NOW, SECRETS, dumps, request, signed, source
 
 PROVIDERS = sorted(BODIES)
 OTHER = {"stripe": "whsec_" + "B" * 32, "standard-webhooks": "whsec_" + "B" * 32}
@@ -71,6 +73,29 @@ def test_an_ended_secret_signs_no_handshake() -> None:
     late = NOW + HOUR + 1
     with pytest.raises(errors.SecretExpired):
         verify(signed("slack", body, at=late), made, late)
+
+
+def test_a_label_stays_with_its_secret() -> None:
+    """Where the first of several has ended, the second one still has its own label."""
+    secrets = ("another secret altogether", SECRETS["github"])
+    made = source("github", secrets=secrets, labels=("old", "new"), not_after=(NOW - 1, None))
+    result = verify(signed("github", BODIES["github"]), made, NOW)
+    assert isinstance(result, Delivery)
+    assert result.secret == "new"
+
+
+@pytest.mark.parametrize("moment", ["signed", "unsigned"])
+def test_an_ended_secret_answers_no_handshake(moment: str) -> None:
+    """The answer to a handshake is made with the first secret that has not ended."""
+    places = {"when": {"json:/kind": "hello"}, "token": "json:/token"}
+    shake = Handshake("test", body="{mac}", mac=Mac(), signed=moment == "signed", **places)  # type: ignore[arg-type]
+    secrets = ("another secret altogether", SECRETS["github"])
+    made = source("github", secrets=secrets, not_after=(NOW - 1, None), handshakes=(shake,))
+    body = dumps({"kind": "hello", "token": "abc"})
+    sent = signed("github", body) if moment == "signed" else request((), body)
+    reply = verify(sent, made, NOW)
+    assert isinstance(reply, Reply)
+    assert reply.body.decode() == hmac.new(SECRETS["github"].encode(), b"abc", "sha256").hexdigest()
 
 
 def test_what_is_signed_with_an_ended_secret_is_kept_unless_enforced() -> None:

@@ -19,16 +19,15 @@ from gateway.config.models import (
     EVENT_KEY_REFERENCE,
     AdminConfig,
     Config,
-    DeliveryConfig,
     EventApiConfig,
     InboxConfig,
     LogConfig,
     RejectionsConfig,
     ServerConfig,
-    SignatureConfig,
     SourceConfig,
 )
 from gateway.config.secrets import Secret, Surroundings
+from gateway.config.signature import DeliveryConfig, SignatureConfig
 from gateway.errors import ConfigError
 
 __all__ = [

@@ -18,16 +18,15 @@ from gateway.config.models import (
     AdminConfig,
     AnswerConfig,
     Config,
-    DeliveryConfig,
     EventApiConfig,
     InboxConfig,
     LogConfig,
     RejectionsConfig,
     ServerConfig,
-    SignatureConfig,
     SourceConfig,
 )
 from gateway.config.secrets import references
+from gateway.config.signature import DeliveryConfig, SignatureConfig
 
 Location = tuple[str | int, ...]
 

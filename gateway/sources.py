@@ -123,6 +123,12 @@ class Source:
         return frozenset({"authorization", "proxy-authorization", "cookie", *self.provider.secret_headers, *carriers})
 
     @property
+    def secret_params(self) -> frozenset[str]:
+        """Query parameters that hold the secret itself, which are not kept with a delivery."""
+        places = (scheme.at.partition(":") for scheme in self.schemes if scheme.method == "token")
+        return frozenset(name for kind, _, name in places if kind == "query")
+
+    @property
     def methods(self) -> frozenset[str]:
         """The HTTP methods that the source takes: POST, and those of its handshakes."""
         return frozenset({"POST", *(handshake.method for handshake in self.handshakes)})

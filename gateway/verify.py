@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_plus
+
 from gateway import dedupe, handshake_answers, multipart, payload, signatures
 from gateway.dedupe import Digest
 from gateway.errors import (
@@ -59,7 +61,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         time=facts.time,
         version=facts.version,
         headers=_kept_headers(request, source),
-        query=request.query,
+        query=_kept_query(request, source),
         content=content.data,
         secret=live.label(proof.secret),
         verified=source.verified and not failure,
@@ -208,6 +210,15 @@ def _text(value: object) -> str:
         case int():
             return str(value)
     return ""
+
+
+def _kept_query(request: Request, source: Source) -> str:
+    """Return the query as it came, without the parameters that hold the secret."""
+    secret = source.secret_params
+    if not secret or not request.query:
+        return request.query
+    parts = request.query.split("&")
+    return "&".join(part for part in parts if unquote_plus(part.partition("=")[0]) not in secret)
 
 
 def _kept_headers(request: Request, source: Source) -> dict[str, str]:

@@ -226,3 +226,14 @@ def test_fields_and_texts_as_locators(tmp_path: Path) -> None:
     found = verify(signed, source, NOW)
     assert isinstance(found, Delivery)
     assert (found.id, found.type, found.version) == ("nonce-1-", "e-1.1700000000", None)
+
+
+def test_a_token_in_the_query_is_not_kept(tmp_path: Path) -> None:
+    """A secret that comes in the query is not kept with the delivery, however it is escaped; the rest of it is."""
+    source = configured(tmp_path, {"method": "token", "at": "query:se cret"}, ["hunter2-hunter2-hunter2"])
+    for written in ("se%20cret", "se+cret"):
+        query = f"a=1&{written}=hunter2-hunter2-hunter2&b=%20"
+        received = Request("POST", "/webhooks/x", query, (), b"{}", 0)
+        delivery = verify(received, source, 0)
+        assert isinstance(delivery, Delivery)
+        assert delivery.query == "a=1&b=%20"

@@ -34,6 +34,18 @@ def unwrap(request: Request, field: str) -> Request:
     return replace(request, body=contents[0])
 
 
+def wrap(request: Request, field: str) -> Request:
+    """Return the request with its body as the content of the only field of a multipart/form-data body."""
+    boundary = "sample-boundary"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n'
+    others = tuple(pair for pair in request.headers if pair[0] != "content-type")
+    return replace(
+        request,
+        headers=(*others, ("content-type", f"multipart/form-data; boundary={boundary}")),
+        body=head.encode() + request.body + f"\r\n--{boundary}--\r\n".encode(),
+    )
+
+
 def _parts(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
     """Split the body into names and contents."""
     delimiter = b"\r\n--" + boundary

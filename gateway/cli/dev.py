@@ -16,7 +16,7 @@ from gateway.app import Gateway, run
 from gateway.cli import report, running
 from gateway.cli.addresses import local_url
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
-from gateway.cli.send import prepare, taken
+from gateway.cli.send import prepare, private_key_of, taken
 from gateway.cli.serve import run_on_uvloop
 from gateway.config import Config, default_path, load
 from gateway.dev import demo
@@ -142,7 +142,8 @@ async def _send_samples(gateway: Gateway, names: list[str]) -> list[History]:
     """Send one sample to each source; return what became of those that were taken."""
     histories = []
     for name in names:
-        request = prepare(gateway.config, name, None, gateway.port)
+        private_key = private_key_of(find_source(gateway.config, name), None)
+        request = prepare(gateway.config, name, None, gateway.port, private_key=private_key)
         before = gateway.clock.wall()
         answered = await asyncio.to_thread(post, local_url(gateway.config, name, gateway.port), request)
         report.print_answer(name, request.type, answered)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from gateway.cli import report
+from gateway.cli import report, running
 from gateway.cli.addresses import local_url, registered_url
-from gateway.cli.options import ConfigOption, JsonOption, find_source, load_to_send, write_json
+from gateway.cli.options import ConfigOption, JsonOption, find_source, line, load_to_look, load_to_send, write_json
 from gateway.config import Config
+from gateway.dev import demo, key_pairs
 from gateway.dev.post import Answered, post
-from gateway.dev.sign import STALE_MS, SignedRequest, signed_sample, signs_time, tampered
+from gateway.dev.sign import SignedRequest, Spoil, signed_sample, signs_content, signs_time
 from gateway.errors import ConfigError
 from gateway.sources import Source
 
@@ -48,21 +51,35 @@ def send(
     *,
     config: ConfigOption = None,
     url: UrlOption = None,
-    spoil: Annotated[bool, typer.Option("--tampered", help="Change the body after signing.")] = False,
-    stale: Annotated[bool, typer.Option("--stale", help="Sign with the time of yesterday.")] = False,
+    tampered: Annotated[bool, typer.Option("--tampered", help="Change what is signed after signing.")] = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Sign with a time that is too long ago.")] = False,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Leave the signature out.")] = False,
+    wrong_secret: Annotated[bool, typer.Option("--wrong-secret", help="Sign with another secret.")] = False,
     repeat: Annotated[int, typer.Option(min=1, max=1_000, help="Send the same request so many times.")] = 1,
+    private_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The private key (PEM), where the source's secret is a public key."),
+    ] = None,
+    new_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Make such a key in FILE, print the public one, and send nothing."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Send a correctly signed sample to a running gateway and show its answers.
 
-    Exits 1 when an answer is not the expected one: 2xx, or 401 for --tampered and --stale.
+    Exits 1 when an answer is not the expected one: 2xx, or a refusal for a sample that was spoiled.
     """
+    if new_key:
+        _write_key_pair(load_to_look(config), source, new_key)
+        raise typer.Exit(0)
+    spoil = _only(tampered=tampered, stale=stale, unsigned=unsigned, wrong_secret=wrong_secret)
     loaded = load_to_send(config)
     chosen = find_source(loaded, source)
-    if fault := _cannot_be_refused(chosen, spoil=spoil, stale=stale):
+    if fault := _cannot_be_refused(chosen, spoil):
         raise ConfigError([f"{source}: {fault}"])
-    request = prepare(loaded, source, kind, loaded.server.port, age_ms=STALE_MS if stale else 0)
-    request = tampered(request) if spoil else request
+    pem = private_key_of(chosen, private_key)
+    request = prepare(loaded, source, kind, loaded.server.port, spoil=spoil, private_key=pem)
     target = url or local_url(loaded, source)
     answers = [post(target, request) for _ in range(repeat)]
     if json:
@@ -70,19 +87,64 @@ def send(
     else:
         for answer in answers:
             report.print_answer(source, request.type, answer)
-    expected = _refused if spoil or stale else taken
+    expected = taken if spoil is Spoil.NOTHING else _refused
     raise typer.Exit(0 if all(expected(answer) for answer in answers) else 1)
 
 
-def prepare(config: Config, name: str, kind: str | None, port: int, *, age_ms: int = 0) -> SignedRequest:
+def prepare(
+    config: Config, name: str, kind: str | None, port: int, *, spoil: Spoil = Spoil.NOTHING, private_key: str = ""
+) -> SignedRequest:
     """Return a signed sample for a source; raises ConfigError for an unknown source or sample."""
     source = find_source(config, name)
-    now = int(time.time() * 1000) - age_ms
     url = registered_url(config, name, port, reveal=True)
     try:
-        return signed_sample(source, config.sources[name], kind, url=url, now=now, rng=random.SystemRandom())
+        return signed_sample(
+            source,
+            config.sources[name],
+            kind,
+            url=url,
+            now=int(time.time() * 1000),
+            rng=random.SystemRandom(),
+            spoil=spoil,
+            private_key=private_key,
+        )
     except ValueError as error:
         raise ConfigError([f"{name}: {error}"]) from error
+
+
+def private_key_of(source: Source, path: Path | None) -> str:
+    """Return the private key in a file, or the one that `gateway dev` made for the source; empty without either."""
+    if path is None:
+        return demo.kept_private_key(running.FOLDER, source.secrets)
+    try:
+        return path.read_text()
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{path}: the private key cannot be read; name the file that --new-key wrote"]) from error
+
+
+def _write_key_pair(config: Config, name: str, path: Path) -> None:
+    """Write a private key to a new file, and say which secret belongs to it."""
+    methods = [scheme.method for scheme in find_source(config, name).schemes if scheme.asymmetric]
+    if not methods:
+        raise ConfigError([f"{name}: its secret is no public key, so samples are signed with it; leave --new-key out"])
+    private, public = key_pairs.generate(methods[0])
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(private)
+    except OSError as error:
+        raise ConfigError(
+            [f"{path}: cannot be written ({error.strerror}); name a file that is not there yet"]
+        ) from error
+    line(f"{path} holds the private key. Set the secret of {name} to its public key:")
+    line(public)
+
+
+def _only(**spoils: bool) -> Spoil:
+    """Return the one kind of spoiled sample that was asked for."""
+    chosen = [name for name, wanted in spoils.items() if wanted]
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"--{_option(chosen[0])} and --{_option(chosen[1])} exclude each other")
+    return Spoil(chosen[0]) if chosen else Spoil.NOTHING
 
 
 def taken(answer: Answered) -> bool:
@@ -91,13 +153,19 @@ def taken(answer: Answered) -> bool:
 
 
 def _refused(answer: Answered) -> bool:
-    return answer.status == 401  # noqa: PLR2004 - the documented answer
+    return answer.status in range(400, 500)
 
 
-def _cannot_be_refused(source: Source, *, spoil: bool, stale: bool) -> str | None:
+def _cannot_be_refused(source: Source, spoil: Spoil) -> str | None:
     """Say why a gateway that works would take the spoiled sample all the same."""
-    if (spoil or stale) and not source.verified:
-        return 'verify = "none" takes whatever comes, so nothing can be refused; leave out --tampered and --stale'
-    if stale and not spoil and not signs_time(source):
+    if spoil is not Spoil.NOTHING and not source.verified:
+        return f'verify = "none" takes whatever comes, so nothing can be refused; leave out --{_option(spoil)}'
+    if spoil is Spoil.STALE and not signs_time(source):
         return "its signature covers no time, so a stale request cannot be told from a fresh one; leave out --stale"
+    if spoil is Spoil.TAMPERED and not signs_content(source):
+        return "what it sends proves who sends and covers no content, so a change cannot be told; leave out --tampered"
     return None
+
+
+def _option(spoil: str) -> str:
+    return spoil.replace("_", "-")

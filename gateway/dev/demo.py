@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
-import secrets
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.dev import samples
+from gateway.dev import key_pairs
+from gateway.dev.demo_secrets import demo_secret, key_pair_method
 
 _VARIABLE = re.compile(r"^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$")
 
+_PROVIDERS = ("stripe", "slack", "github", "shopify", "standard-webhooks", "hmac")
 _EVENT_KEY = "NO_EVENT_KEY_SET"
 
 Provide = Callable[[str, str], str | None]
@@ -62,10 +62,10 @@ def make_folder(folder: Path) -> None:
 
 def make_config(folder: Path) -> Path:
     """Make a configuration of all that have samples, with demo secrets, keeping what is there; return its path."""
-    names = {("acme" if name == "hmac" else name): name for name in samples.providers()}
+    names = {("acme" if name == "hmac" else name): name for name in _PROVIDERS}
     keep(folder / "secrets" / "event_key", _EVENT_KEY)
     for name, provider in names.items():
-        keep(folder / "secrets" / name, demo_secret(provider))
+        _keep_secret(folder / "secrets" / name, provider)
     blocks = [_SOURCE.format(name=name, provider=provider) for name, provider in names.items()]
     path = folder / "gateway.toml"
     keep(path, _HEAD + "".join(blocks) + _ACME)
@@ -75,11 +75,15 @@ def make_config(folder: Path) -> Path:
 def environment(config: Path, environ: Mapping[str, str], provide: Provide) -> dict[str, str]:
     """Return `environ` completed for a file: with what `provide` gives for secrets whose variables are not set.
 
-    Nothing that uses this talks to an event API that knows keys, so any event key will do.
+    Nothing that uses this talks to an event API that knows keys, so any event key will do, and so will any public URL
+    and any constant of a scheme, as long as all commands take the same.
     """
     document = _document(config)
     found = {"INNGEST_DEV": "1", **dict.fromkeys(_names([_table(document, "event_api").get("key")]), _EVENT_KEY)}
+    for name in _names([_table(document, "server").get("public_url")]):
+        found[name] = f"https://{name}.is-not-set"
     for source in _table(document, "sources").values():
+        found |= {name: name for name in _names([*_table(source, "params").values()])}
         for name, provider in _wanted(source if isinstance(source, dict) else {}):
             secret = None if name in environ else provide(name, provider)
             if secret is not None:
@@ -98,7 +102,24 @@ def _wanted(source: dict[str, Any]) -> list[tuple[str, str]]:
 
 def keeping_in(folder: Path) -> Provide:
     """Return a provider of demo secrets that are made on first use and kept in `folder`."""
-    return lambda name, provider: keep(folder / "secrets" / name, demo_secret(provider))
+    return lambda name, provider: _keep_secret(folder / "secrets" / name, provider)
+
+
+def kept_private_key(folder: Path, public_keys: Sequence[str]) -> str:
+    """Return the kept private key (PEM) of one of the public keys; empty where there is none."""
+    for path in (folder / "secrets").glob("*.pem"):
+        private = path.read_text()
+        if key_pairs.public_of(private) in public_keys:
+            return private
+    return ""
+
+
+def _keep_secret(path: Path, provider: str) -> str:
+    """Keep a demo secret; of a public key the private one is kept beside it, for samples."""
+    if method := key_pair_method(provider):
+        private = keep(path.with_suffix(".pem"), key_pairs.generate(method)[0])
+        return keep(path, key_pairs.public_of(private))
+    return keep(path, demo_secret(provider))
 
 
 def kept_in(folder: Path) -> Provide:
@@ -116,16 +137,6 @@ def kept_in(folder: Path) -> Provide:
 def placeholder(_: str, provider: str) -> str:
     """Provide a secret for those who will not use it."""
     return demo_secret(provider)
-
-
-def demo_secret(provider: str) -> str:
-    """Return a fresh secret of the form the provider uses."""
-    match provider:
-        case "stripe":
-            return f"whsec_{secrets.token_hex(16)}"
-        case "standard-webhooks":
-            return f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
-    return secrets.token_hex(16)
 
 
 def keep(path: Path, text: str) -> str:
@@ -154,8 +165,8 @@ def _document(config: Path) -> dict[str, Any]:
         return {}
 
 
-def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
-    table = document.get(name)
+def _table(document: Any, name: str) -> dict[str, Any]:
+    table = document.get(name) if isinstance(document, dict) else None
     return table if isinstance(table, dict) else {}
 
 

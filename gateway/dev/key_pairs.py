@@ -37,8 +37,17 @@ def generate(method: str) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    return private.decode(), _public_text(key)
+
+
+def public_of(private: str) -> str:
+    """Return the public key of a private one in PEM, as `generate` does. Raises ValueError for one that is none."""
+    return _public_text(_load(private))
+
+
+def _public_text(key: PrivateKeyTypes) -> str:
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private.decode(), base64.b64encode(public).decode()
+    return base64.b64encode(public).decode()
 
 
 def sign(method: str, algorithm: str, private: str, message: bytes) -> bytes:

@@ -32,7 +32,8 @@ def post(url: str, request: SignedRequest) -> Answered:
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        query = "&".join(filter(None, (parts.query, request.query)))
+        target = f"{parts.path or '/'}{'?' if query else ''}{query}"
         connection.request("POST", target, request.body, dict(request.headers))
         response = connection.getresponse()
         return Answered(response.status, response.read(65_536).decode(errors="replace"))

@@ -3,7 +3,7 @@
 Each file under samples/ holds headers, body and the layout the provider writes it in. `{{name}}` in a text stands for
 a fresh value and `{{name-60}}`, where it is a time, for one shifted by seconds. Where the delivery id is not signed no
 two bodies are equal, as a gateway knows signed bytes again; what identifies the thing told of, such as a commit, is the
-same wherever it stands in a sample.
+same wherever it stands in a sample. `filling` adds what only the source's configuration knows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from importlib import resources
 from string import ascii_letters, ascii_uppercase, digits
 from typing import Any
-from urllib.parse import urlencode
+
+from gateway.dev.layouts import lay_out
 
 _TYPES = {
     "stripe": (
@@ -33,9 +34,35 @@ _TYPES = {
     "shopify": ("orders/create",),
     "standard-webhooks": ("invoice.paid",),
     "hmac": ("order.created",),
+    "adyen": ("AUTHORISATION",),
+    "calendly": ("invitee.created",),
+    "clerk": ("user.created",),
+    "contentful": ("ContentManagement.Entry.publish",),
+    "discord": ("APPLICATION_AUTHORIZED",),
+    "docusign": ("envelope-completed",),
+    "gitlab": ("push",),
+    "hubspot": ("contact.propertyChange",),
+    "intercom": ("conversation.user.created",),
+    "jira": ("jira:issue_created",),
+    "linear": ("Issue.update",),
+    "mailgun": ("delivered",),
+    "notion": ("page.content_updated",),
+    "paddle": ("subscription.created",),
+    "pagerduty": ("incident.triggered",),
+    "razorpay": ("payment.captured",),
+    "resend": ("email.delivered",),
+    "sendgrid": ("delivered",),
+    "sentry": ("issue.created",),
+    "square": ("payment.created",),
+    "twilio": ("delivered",),
+    "typeform": ("form_response",),
+    "woocommerce": ("order.created",),
+    "xero": ("INVOICE.UPDATE",),
+    "zendesk": ("zen:event-type:ticket.created",),
+    "zoom": ("meeting.started",),
 }
 _PLACEHOLDER = re.compile(r"\{\{(\w+)([+-]\d+)?\}\}")
-_EMPTY = re.compile(r"^( *)(.*)([{\[])([}\]])(,?)$", re.MULTILINE)
+_FILE_NAME = re.compile("[/:]")
 _LOCAL = timezone(timedelta(hours=1))
 
 
@@ -46,7 +73,13 @@ class Sample:
     provider: str
     type: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    document: Any
+    layout: str
+
+    @property
+    def body(self) -> bytes:
+        """The document as the provider writes it."""
+        return lay_out(self.layout, self.document)
 
 
 def providers() -> list[str]:
@@ -70,14 +103,10 @@ def make(provider: str, type: str | None = None, *, now: int, rng: random.Random
     chosen = type or known[0]
     if chosen not in known:
         raise ValueError(f"there is no {provider} sample of type {chosen!r}, only of: {', '.join(known)}")
-    path = resources.files("gateway.dev") / "samples" / provider / f"{chosen.replace('/', '.')}.json"
+    path = resources.files("gateway.dev") / "samples" / provider / f"{_FILE_NAME.sub('.', chosen)}.json"
     document = _fill(json.loads(path.read_bytes()), now, rng, {name: fresh(rng) for name, fresh in _THINGS.items()})
-    return Sample(
-        provider,
-        chosen,
-        tuple((name, str(value)) for name, value in document["headers"].items()),
-        _LAYOUTS[document["layout"]](document["body"]),
-    )
+    headers = tuple((name, str(value)) for name, value in document["headers"].items())
+    return Sample(provider, chosen, headers, document["body"], document["layout"])
 
 
 def _fill(value: Any, now: int, rng: random.Random, things: dict[str, Any]) -> Any:
@@ -114,70 +143,32 @@ def _z(ms: int, precision: str) -> str:
 
 _TIMES: dict[str, Callable[[int], int | str]] = {
     "seconds": lambda ms: ms // 1000,
+    "milliseconds": lambda ms: ms,
     "slack_ts": lambda ms: f"{ms // 1000}.{ms % 1000:03}219",
     "iso": lambda ms: _z(ms, "seconds"),
     "iso_ms": lambda ms: _z(ms, "milliseconds"),
     "iso_us": lambda ms: _z(ms, "microseconds"),
     "iso_ns": lambda ms: _z(ms, "microseconds").replace("Z", "482Z"),
+    "iso_ns7": lambda ms: _z(ms, "microseconds").replace("Z", "4Z"),
+    "iso_naive": lambda ms: _z(ms, "seconds").removesuffix("Z"),
     "iso_local": lambda ms: _moment(ms, _LOCAL).isoformat(timespec="seconds"),
 }
-_IDS: dict[str, Callable[[random.Random], str]] = {
+_IDS: dict[str, Callable[[random.Random], str | int]] = {
     "stripe_event": lambda rng: f"evt_1{_letters(rng, 23)}",
     "stripe_thin_event": lambda rng: f"evt_test_65{_letters(rng, 48)}",
     "slack_event": lambda rng: f"Ev0{_letters(rng, 8, ascii_uppercase + digits)}",
     "slack_trigger": lambda rng: (
         f"{_letters(rng, 13, '123456789')}.{_letters(rng, 12, '123456789')}.{rng.randbytes(16).hex()}"
     ),
+    "letters": lambda rng: _letters(rng, 24),
+    "hex": lambda rng: rng.randbytes(16).hex(),
+    "serial": lambda rng: rng.randrange(10**9, 10**10),
     "guid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
     "message": lambda rng: f"msg_{_letters(rng, 27)}",
     "acme_event": lambda rng: f"acme_{_letters(rng, 20)}",
 }
 _THINGS: dict[str, Callable[[random.Random], str | int]] = {
+    "thing": lambda rng: rng.randbytes(16).hex(),
     "commit": lambda rng: rng.randbytes(20).hex(),
     "number": lambda rng: rng.randrange(10**12, 10**13),
-}
-
-
-def _compact(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _stripe(value: Any) -> bytes:
-    """Indent by two, with empty containers spread over lines, as Stripe does."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    return _EMPTY.sub(_spread, text).encode()
-
-
-def _spread(match: re.Match[str]) -> str:
-    indent, before, opening, closing, comma = match.groups()
-    gap = "\n" if opening == "{" else "\n\n"
-    return f"{indent}{before}{opening}{gap}{indent}{closing}{comma}"
-
-
-def _slack(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).replace("/", r"\/").encode()
-
-
-def _rails(value: Any) -> bytes:
-    text = _compact(value).decode()
-    for char in "<>&":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text.encode()
-
-
-def _form(value: dict[str, str]) -> bytes:
-    return urlencode(value).encode()
-
-
-def _form_payload(value: Any) -> bytes:
-    return _form({"payload": _slack(value).decode()})
-
-
-_LAYOUTS: dict[str, Callable[[Any], bytes]] = {
-    "compact": _compact,
-    "stripe": _stripe,
-    "slack": _slack,
-    "rails": _rails,
-    "form": _form,
-    "form_payload": _form_payload,
 }

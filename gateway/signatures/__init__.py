@@ -2,7 +2,7 @@
 
 from gateway.signatures.carrier import MAX_SIGNATURES
 from gateway.signatures.engine import Check, check, compile_check, read_signatures, reader, unsigned
-from gateway.signatures.making import sign, signed_request
+from gateway.signatures.making import Make, render_template, sign, signed_request
 from gateway.signatures.proof import Proof
 from gateway.signatures.received import MAX_HEADER_LENGTH
 from gateway.signatures.window import parse_timestamp, parser, require_recent
@@ -11,6 +11,7 @@ __all__ = [
     "MAX_HEADER_LENGTH",
     "MAX_SIGNATURES",
     "Check",
+    "Make",
     "Proof",
     "check",
     "compile_check",
@@ -18,6 +19,7 @@ __all__ = [
     "parser",
     "read_signatures",
     "reader",
+    "render_template",
     "require_recent",
     "sign",
     "signed_request",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ from gateway.signatures.engine import wanted_headers
 from gateway.signatures.received import Received
 from gateway.signatures.render import compile_read, compile_template
 from gateway.signatures.web_token import make_token
-from gateway.template import locator
+from gateway.template import Part, locator
 
 BODY_LIMIT = 64 * 1024 * 1024
 NOTHING: Mapping[str, str] = {}
@@ -72,6 +72,15 @@ def signed_request(
         return replace(request, query=query, url=url)
     pairs = [pair for pair in parse_form(request.body.decode()) if pair[0] != place.name]
     return replace(request, body=urlencode([*pairs, (place.name, value)]).encode())
+
+
+def render_template(
+    parts: Sequence[Part], scheme: Scheme, params: Mapping[str, str], request: Request, fields: Mapping[str, str]
+) -> bytes:
+    """Return what one of the scheme's templates gives for a request. Raises RequestRejected for what is absent."""
+    received = Received(request, wanted_headers(scheme), BODY_LIMIT)
+    received.fields = dict(fields)
+    return compile_template(parts, scheme, params)(received)
 
 
 def _signed_json(request: Request, scheme: Scheme, key: bytes, params: Mapping[str, str], make: Make | None) -> Request:

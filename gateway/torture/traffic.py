@@ -15,7 +15,8 @@ import aiohttp
 from gateway import build
 from gateway.config import Config
 from gateway.dev.samples import Sample, make, types
-from gateway.dev.sign import STALE_MS, SignedRequest, sign_sample, tampered
+from gateway.dev.sign import STALE_MS, SignedRequest, sign_sample
+from gateway.dev.spoiling import tampered
 from gateway.torture.oracle import Answered, Journal, Kind, payload_digest
 
 TIMEOUT_SECONDS = 4.0
@@ -135,11 +136,11 @@ class Traffic:
         payload = json.loads(request.body)
         headers = {header.lower(): value for header, value in request.headers}
         delivery = _DELIVERY_ID[provider](headers, payload)
-        request = tampered(request) if kind == "tampered" else request
+        request = replace(request, body=tampered(request.body)) if kind == "tampered" else request
         return Shot(name, delivery, payload_digest(json.loads(request.body)), kind, request)
 
 
 def _padded(sample: Sample, rng: Random) -> Sample:
     """Return the sample with a member of its own, of a size of its own, at the end of its JSON object."""
     padding = rng.randbytes(4 + rng.choice(PADDING) // 2).hex()
-    return replace(sample, body=sample.body.rstrip().removesuffix(b"}") + b',"torture":"%s"}' % padding.encode())
+    return replace(sample, document={**sample.document, "torture": padding})

@@ -1,3 +1,4 @@
+import asyncio
 import http.server
 import socket
 import threading
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dev import key_pairs
 from gateway.dev.samples import types
 from gateway.model import State
 from tests.cli.conftest import Beside, Cli
@@ -136,3 +138,66 @@ def test_missing_variable(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     result = cli("send", "hub")
     assert result.code == 2
     assert "sources.hub.secrets[0]: the environment variable GITHUB_SECRET is not set" in result.err
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"), [("--unsigned", "signature_missing"), ("--wrong-secret", "signature_mismatch")]
+)
+async def test_unsigned_and_wrongly_signed_are_refused(beside: Beside, option: str, reason: str) -> None:
+    """A sample without a signature, or under another secret, is refused, which is what was asked for."""
+    result = await beside.send("github", option)
+    assert result.code == 0
+    assert f'401 {{"status":"rejected","reason":"{reason}"}}' in result.out
+
+
+def test_two_ways_to_spoil(cli: Cli) -> None:
+    """A sample is spoiled in one way at a time."""
+    result = cli("send", "github", "--stale", "--wrong-secret")
+    assert result.code == 2
+    assert "--stale and --wrong-secret exclude each other" in result.err
+
+
+def test_tampered_where_no_content_is_signed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that shows a token is not sent a changed sample, and the reason is told."""
+    monkeypatch.setenv("TOKEN", "a token of some length")
+    Path("gateway.toml").write_text('[sources.bot]\nprovider = "telegram"\nsecrets = ["${TOKEN}"]\n')
+    result = cli("send", "bot", "--tampered")
+    assert result.code == 2
+    assert result.err.startswith("bot: what it sends proves who sends and covers no content")
+
+
+async def test_a_key_pair_for_samples(beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source with a public key is sent samples under the private key that --new-key made for them."""
+    more = '[sources.discord]\nprovider = "discord"\nsecrets = ["${DISCORD_PUBLIC_KEY}"]\n'
+    beside.world.write_config(more)
+    made = await beside("send", "discord", "--new-key", "key.pem")
+    assert made.code == 0
+    assert (await asyncio.to_thread(Path("key.pem").stat)).st_mode & 0o777 == 0o600
+    public = made.out.splitlines()[-1]
+    monkeypatch.setenv("DISCORD_PUBLIC_KEY", public)
+    await beside.world.stop()
+    await beside.world.start(more, DISCORD_PUBLIC_KEY=public)
+    result = await beside.send("discord", "--private-key", "key.pem")
+    assert result.out.startswith("discord APPLICATION_AUTHORIZED: 2")
+    result = await beside.send("discord", "--private-key", "key.pem", "--tampered")
+    assert (result.code, "signature_mismatch" in result.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["discord"], "discord: its secret is a public key, and samples need the private one"),
+        (["discord", "--private-key", "none.pem"], "none.pem: the private key cannot be read"),
+        (["discord", "--private-key", "gateway.toml"], "discord: the private key is not a PEM"),
+        (["discord", "--new-key", "gateway.toml"], "gateway.toml: cannot be written (File exists)"),
+        (["github", "--new-key", "key.pem"], "github: its secret is no public key"),
+    ],
+)
+def test_no_usable_private_key(cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str) -> None:
+    """What is missing is told in a sentence, and nothing is sent."""
+    monkeypatch.setenv("DISCORD_PUBLIC_KEY", key_pairs.generate("ed25519")[1])
+    more = '[sources.discord]\nprovider = "discord"\nsecrets = ["${DISCORD_PUBLIC_KEY}"]\n'
+    Path("gateway.toml").write_text(TOML.format(url="http://127.0.0.1:9") + more)
+    result = cli("send", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(told)

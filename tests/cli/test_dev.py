@@ -218,3 +218,14 @@ async def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
         result = await child.interrupted("send", "pay", "--url", url, when=reached)
     assert (result.code, result.out) == (130, "")
     assert "Traceback" not in result.err
+
+
+async def test_what_init_wrote(cli: Cli) -> None:
+    """A file that `gateway init` wrote serves at once: demo secrets, key pairs and constants stand in for variables."""
+    names = ["linear", "discord", "tiktok-shop", "dropbox-sign", "hmac"]
+    assert (await asyncio.to_thread(cli, "init", *(word for name in names for word in ("--provider", name)))).code == 0
+    sends = [word for name in names for word in ("--send", name)]
+    result = await child.run("dev", *sends, "--once")
+    assert (result.code, quiet(result.out, result.err)) == (0, True), result.out
+    for name in ("linear Issue.update", "discord APPLICATION_AUTHORIZED", "tiktok-shop sample", "hmac order.created"):
+        assert f"\n{name}: 20" in result.out

@@ -222,10 +222,11 @@ async def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_init_wrote(cli: Cli) -> None:
     """A file that `gateway init` wrote serves at once: demo secrets, key pairs and constants stand in for variables."""
-    names = ["linear", "discord", "tiktok-shop", "dropbox-sign", "hmac"]
+    names = ["linear", "discord", "tiktok-shop", "dropbox-sign", "twilio", "hmac"]
     assert (await asyncio.to_thread(cli, "init", *(word for name in names for word in ("--provider", name)))).code == 0
     sends = [word for name in names for word in ("--send", name)]
     result = await child.run("dev", *sends, "--once")
     assert (result.code, quiet(result.out, result.err)) == (0, True), result.out
-    for name in ("linear Issue.update", "discord APPLICATION_AUTHORIZED", "tiktok-shop sample", "hmac order.created"):
-        assert f"\n{name}: 20" in result.out
+    kinds = ("Issue.update", "APPLICATION_AUTHORIZED", "sample", "sample", "delivered", "order.created")
+    for name, kind in zip(names, kinds, strict=True):
+        assert f"\n{name} {kind}: 20" in result.out

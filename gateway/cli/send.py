@@ -94,16 +94,17 @@ def send(
 def prepare(
     config: Config, name: str, kind: str | None, port: int, *, spoil: Spoil = Spoil.NOTHING, private_key: str = ""
 ) -> SignedRequest:
-    """Return a signed sample for a source; raises ConfigError for an unknown source or sample."""
-    source = find_source(config, name)
+    """Return a sample signed with the first secret that has not ended; raises ConfigError for an unknown name."""
+    source, now = find_source(config, name), int(time.time() * 1000)
+    live = source.at(now)
     url = registered_url(config, name, port, reveal=True)
     try:
         return signed_sample(
-            source,
+            live if live.secrets else source,
             config.sources[name],
             kind,
             url=url,
-            now=int(time.time() * 1000),
+            now=now,
             rng=random.SystemRandom(),
             spoil=spoil,
             private_key=private_key,

@@ -102,6 +102,19 @@ async def test_send_reaches_a_hidden_url(beside: Beside) -> None:
     assert TOKEN not in result.out + result.err
 
 
+async def test_send_signs_with_a_secret_that_has_not_ended(beside: Beside) -> None:
+    """Of several secrets the first that still matches signs the sample."""
+    world = beside.world
+    await world.stop()
+    ended = '{ value = "${NEW}", not_after = 2001-01-01 }'
+    more = f'\n[sources.door]\nprovider = "github"\nsecrets = [{ended}, "${{GITHUB_SECRET}}"]\n'
+    await world.start(more, NEW="the new secret of the door")
+    result = await beside.send("door")
+    assert (result.code, "accepted" in result.out) == (0, True)
+    [history] = await world.settled(1)
+    assert history.entry.delivery.secret == "GITHUB_SECRET"
+
+
 async def test_show_tells_what_was_doubtful(beside: Beside) -> None:
     """The life of a delivery that failed verification says so, and which check it was."""
     world = beside.world

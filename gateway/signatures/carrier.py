@@ -83,7 +83,7 @@ def encode(signature: bytes, encoding: Encoding) -> str:
         case "base64":
             return base64.b64encode(signature).decode()
         case "base64url":
-            return base64.urlsafe_b64encode(signature).decode()
+            return base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
         case "base64_of_hex":
             return base64.b64encode(signature.hex().encode()).decode()
 

@@ -204,7 +204,7 @@ def test_13_one_spelling(tmp_path: Path, encoding: str) -> None:
     spare = bare[:-1] + chr(ord(bare[-1]) + 1)
     for other in (
         spare + "=" * (len(text) - len(bare)),
-        text + "=",
+        text + "==",
         f" {text}",
         text + "\t",
         text[:8] + "-+_/" + text[8:],

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
-from gateway import payload
+from gateway import forms, payload
 from gateway.errors import RequestRejected
 from gateway.model import Request
 
@@ -98,7 +98,7 @@ def _encode(text: str) -> bytes:
 
 def _form(body: bytes) -> Iterator[tuple[str, bytes]]:
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=payload.MAX_FORM_FIELDS)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=forms.MAX_FIELDS)
     except ValueError:
         return
     yield "as a form with + for blanks", urlencode(pairs, quote_via=quote_plus).encode()

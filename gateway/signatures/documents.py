@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
 
+from gateway import forms
 from gateway.errors import FieldMalformed
-from gateway.payload import MAX_FORM_FIELDS
 
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 Pairs = list[tuple[str, str]]
 
 
@@ -36,11 +33,11 @@ def parse_json(content: bytes) -> Any:
 def parse_form(text: str) -> Pairs:
     """Split a form or query string into its decoded pairs, in order. Raises FieldMalformed."""
     try:
-        if not _BAD_PERCENT.search(text):
-            return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, errors="strict")
+        return forms.pairs(text.encode(), strict=True)
+    except UnicodeEncodeError as error:
+        raise FieldMalformed("the form or the query is not UTF-8") from error
     except ValueError as error:
-        raise FieldMalformed(f"there are over {MAX_FORM_FIELDS} form fields, or text that is not UTF-8") from error
-    raise FieldMalformed("a % in the form or the query is not followed by two hex digits")
+        raise FieldMalformed(str(error)) from error
 
 
 def scalar(value: Any) -> str | None:

@@ -34,13 +34,21 @@ def covers(scheme: Scheme, wanted: Placeholder) -> bool:
         case "json":
             return covers_body(scheme)
         case "form":
-            return covers_body(scheme) or any(
-                place.kind == "form_sorted" or (place.kind == "form_amp_sorted" and place.name != wanted.name)
-                for place in signed
-            )
+            return covers_body(scheme) or _is_sorted_time(scheme, wanted, signed)
         case "query":
             return bool(scheme.url_claim)
     return False
+
+
+def _is_sorted_time(scheme: Scheme, wanted: Placeholder, signed: Sequence[Placeholder]) -> bool:
+    """Tell whether the time is in a sorted form that says where each value ends.
+
+    No other value of such a form is covered: {form_sorted} has nothing between names and values, so that they could be
+    cut at another place, and {form_amp_sorted} does not tell `_` from `&` and `=`, which no time has.
+    """
+    return wanted.place == scheme.timestamp and any(
+        place.kind == "form_amp_sorted" and place.name != wanted.name for place in signed
+    )
 
 
 def _signed(scheme: Scheme) -> list[Placeholder]:

@@ -17,6 +17,7 @@ DAY_HOURS = 24
 DAY_MS = 86_400_000
 
 _SIGN_NOTHING = frozenset({"token", "basic"})
+_WHOLE_FORM = frozenset({"form_sorted", "form_amp_sorted"})
 
 
 def window_days(provider: Provider, usual: int, own: int | None) -> int:
@@ -49,21 +50,21 @@ def compile_digest(scheme: Scheme, equal_bodies: EqualBodies) -> Digest:
     """Return how a scheme's requests are known besides by their id: the digest of what was signed, or "" without need.
 
     There is none where the signature covers the id, as a re-send under another id is not possible then, nor where
-    nothing is signed or equal bodies are different facts. The body belongs to it even where the signature leaves it
-    out, or two deliveries signed in the same second could pass for one. The text of the signature does not: it can be
-    written in several ways.
+    nothing is signed or equal bodies are different facts. The stand-in for an id has one, as whoever takes an id away
+    that was not signed gets it. The body belongs to the digest even where the signature leaves it out, or two
+    deliveries signed in the same second could pass for one; but not where all fields of a form are signed, whose order
+    and spelling anyone can change. The text of the signature does not: it can be written in several ways.
     """
     if scheme.method in _SIGN_NOTHING or equal_bodies == "distinct":
         return no_digest
     covered = cache(scheme.authenticates)
-
-    covers_body = scheme.covers_body
+    tells_all = scheme.covers_body or any(place.kind in _WHOLE_FORM for place in scheme.placeholders())
 
     def digest(request: Request, proof: Proof, at: str) -> str:
         place = at or (scheme.id if proof.id else "")
-        if covers_body if place == BODY else (place and covered(place)):
+        if place and place != BODY and covered(place):
             return ""
-        if proof.signed and covers_body:
+        if proof.signed and tells_all:
             return proof.digest
         return hashlib.sha256(proof.signed + request.body).hexdigest()
 

@@ -49,7 +49,6 @@ def sha256(text: str) -> str:
     [
         ('header = "X-S"', 'id = "json:/id"'),
         ('header = "X-S"', 'id = "{json:/id}:{json:/type}"'),
-        ('header = "X-S"', ""),
         (SIGNED_WITH_ID, ""),
         ('header = "X-S"\nsigned = "{header:X-Id}.{body}"', 'id = "header:X-Id"'),
         ('header = "X-S"\nmethod = "token"', 'id = "header:X-Id"'),
@@ -76,6 +75,23 @@ def test_an_id_that_anyone_can_change_is_not(tmp_path: Path, signature: str, del
     one, other = deliver(inlet, X_Id="d1"), deliver(inlet, X_Id="d2")
     assert one.id != other.id
     assert one.digest == other.digest == sha256(basis)
+
+
+def test_an_id_taken_away(tmp_path: Path) -> None:
+    """Who leaves out an id that is not signed makes no other delivery of it."""
+    inlet = source(tmp_path, 'header = "X-S"', 'id = "header:X-Id"')
+    one, other = deliver(inlet, X_Id="d1"), deliver(inlet)
+    assert one.id != other.id
+    assert one.digest == other.digest == sha256(BODY)
+
+
+@pytest.mark.parametrize("signed", ["{form_sorted}", "{form_amp_sorted:sig}"])
+def test_fields_in_another_order(tmp_path: Path, signed: str) -> None:
+    """Where a form's sorted fields are signed, one that is written otherwise is the same delivery."""
+    inlet = source(tmp_path, f'header = "X-S"\nsigned = "{signed}"', 'id = "header:X-Id"')
+    one, other = deliver(inlet, "a=1&b=2", X_Id="d1"), deliver(inlet, "b=%32&a=1", X_Id="d2")
+    assert one.id != other.id
+    assert one.digest == other.digest != ""
 
 
 def test_another_body_under_an_equal_signature_is_told_apart(tmp_path: Path) -> None:

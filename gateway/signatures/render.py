@@ -147,6 +147,8 @@ def _form_sorted(received: Received) -> str:
 
 def _form_amp_sorted(received: Received, left_out: str) -> str:
     pairs = sorted((name, value) for name, value in received.form_pairs() if name != left_out)
+    if any("&" in name or "=" in name for name, _ in pairs):
+        raise FieldMalformed("a name in the form holds & or =, with which it could stand for several fields")
     escape = str.maketrans("&=", "__")
     return "".join(f"&{name}={value.translate(escape)}" for name, value in pairs)
 

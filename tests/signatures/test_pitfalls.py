@@ -156,8 +156,9 @@ def test_8_time_outside_the_signature(tmp_path: Path) -> None:
             True,
         ),
         ({"header": "S", "signed": "{url}{body}"}, "query:id", True),
-        ({"header": "S", "signed": "{url}{form_sorted}"}, "form:id", True),
-        ({"at": "form:sig", "signed": "{form_amp_sorted:sig}"}, "form:id", True),
+        ({"header": "S", "signed": "{url}{form_sorted}"}, "form:id", False),
+        ({"at": "form:sig", "signed": "{form_amp_sorted:sig}"}, "form:id", False),
+        ({"at": "form:sig", "signed": "{form_amp_sorted:sig}", "timestamp": "form:t"}, "form:t", True),
         ({"at": "form:sig", "signed": "{form_amp_sorted:sig}"}, "form:sig", False),
         ({"at": "json:/s", "signed": "{json:/a}|{json:/b}"}, "json:/a", False),
         ({"at": "json:/s", "signed": "{timestamp}{json:/a}", "timestamp": "json:/t"}, "json:/a", True),
@@ -182,6 +183,17 @@ def test_10_a_moved_boundary(tmp_path: Path) -> None:
     whole = mac(b"one.two.three." + BODY)
     received = request(("X-Sig", whole), ("X-A", "one.two"), ("X-B", "three"))
     assert refused(tmp_path, signature, received) == errors.HeaderMalformed
+
+
+def test_10_a_name_that_holds_fields(tmp_path: Path) -> None:
+    """A form's name with & or = in it would hide the fields that were signed, and is refused."""
+    scheme = {"at": "form:sig", "signed": "{form_amp_sorted:sig}"}
+    signed = mac(b"&id=1&to=2")
+    for body, expected in (("id=1&to=2", None), ("id%3D1%26to=2", errors.FieldMalformed)):
+        received = replace(
+            request(("content-type", "application/x-www-form-urlencoded")), body=f"{body}&sig={signed}".encode()
+        )
+        assert refused(tmp_path, scheme, received) == expected
 
 
 def test_11_partial_coverage(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench torture clean
+.PHONY: help run test simulate check format schema docs golden bench torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,9 @@ bench: $(STAMP) ## Measure CPU time per webhook, and per verification
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture
+
+fuzz: $(STAMP) ## Fuzz verification with ten million requests, some over HTTP; or FUZZ_REQUESTS, FUZZ_SEED
+	$(BIN)/python -m tests.fuzz
 
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -20,7 +20,7 @@ run: $(STAMP) ## Start everything on this machine and send it samples (ONCE=1 en
 	@$(BIN)/gateway dev --send stripe --send slack --send github $(if $(ONCE),--once)
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(ARGS)
 
 simulate: $(STAMP) ## Play days of faults for many seeds (SEEDS=1000), and an outage with a large backlog
 	SIM_SEEDS=$(or $(SEEDS),1000) SIM_BACKLOG=10000 $(BIN)/python -m pytest -q -s --timeout 600 tests/simulation $(ARGS)

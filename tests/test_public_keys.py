@@ -101,7 +101,7 @@ def refusals() -> list[tuple[str, str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize(("method", "algorithm", "key", "part"), refusals())
+@pytest.mark.parametrize(("method", "algorithm", "key", "part"), [pytest.param(*row, id=row[3]) for row in refusals()])
 def test_unusable_keys(method: str, algorithm: str, key: str, part: str) -> None:
     """A key of another kind, a weak one or no key at all is refused in a sentence that does not hold it."""
     with pytest.raises(ValueError, match=part) as refused:

@@ -90,7 +90,9 @@ def test_wire_event() -> None:
     assert list(wire(stamp(entry(), mapper(), outcome))[0]) == ["name", "data", "id", "ts"]
 
 
-@pytest.mark.parametrize("outcome", [None, [], (), iter([]), set(), range(0)], ids=str)
+@pytest.mark.parametrize(
+    "outcome", [None, [], (), iter([]), set(), range(0)], ids=lambda outcome: type(outcome).__name__
+)
 def test_nothing(outcome: object) -> None:
     """None and an empty iterable forward nothing, for a reason."""
     assert stamp(entry(), mapper(), outcome) == Skip("the transform returned no event")

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway import dedupe, transform
+from gateway import dedupe
 from gateway.admission import Admission
 from gateway.batch import Limits
+from gateway.build_mapper import mapper
 from gateway.client_address import Proxies, parse_network
 from gateway.config import Config, SourceConfig
 from gateway.config.handshake_checks import handshakes_of
@@ -18,7 +19,6 @@ from gateway.providers import Provider
 from gateway.quarantine import Keeping
 from gateway.scheme import SHORT_KEY_BYTES, Scheme
 from gateway.sources import Source
-from gateway.stamp import Mapper
 
 SOON_MS = 14 * 86_400_000
 BEHIND_A_PROXY = (
@@ -48,20 +48,11 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
     schemes = schemes_of(config, provider)
     secrets = tuple(secret.reveal() for secret in config.secrets if secret.known)
     path_token = config.path_token.reveal() if config.path_token else ""
-    reference = config.transform or provider.transform
     places: Any = _places(config, provider)
     return Source(
         name=name,
         provider=provider,
-        mapper=Mapper(
-            source=name,
-            reference=reference,
-            function=transform.load(reference, whole.path.parent),
-            prefix=config.prefix or provider.prefix or provider.name,
-            timeout_seconds=config.transform_timeout_seconds,
-            metadata=config.metadata,
-            big_integers=config.big_integers,
-        ),
+        mapper=mapper(name, config, provider, whole),
         body_limit=config.body_limit_bytes or provider.body_limit,
         schemes=schemes,
         verified=config.verify == "signature",

@@ -1,4 +1,9 @@
-"""Find the function that a reference names: "module:function", or an entry point of the group gateway.transforms."""
+"""Find the function that a reference names.
+
+package.module:function         a module that is installed, or beside the configuration
+./transforms/acme.py:function   a file, its path relative to the configuration's folder
+acme-orders                     an installed entry point of the group gateway.transforms
+"""
 
 from __future__ import annotations
 
@@ -9,15 +14,17 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from gateway import user_code
 from gateway.blame import raised, sentence
 from gateway.errors import TransformError
-from gateway.stamp import Transform
+from gateway.mapper import Transform
 
 GROUP = "gateway.transforms"
 MAX_SENTENCE = 500
-FORM = "write package.module:function, or the name of an installed transform"
+FORM = "write package.module:function, ./file.py:function, or the name of an installed transform"
 
 
 def load(reference: str, folder: Path | None = None) -> Transform:
@@ -28,33 +35,64 @@ def load(reference: str, folder: Path | None = None) -> Transform:
     if folder is not None and (place := str(folder.resolve())) not in sys.path:
         # At the end, so that a file beside the configuration hides no installed package of the same name.
         sys.path.append(place)
-    module, colon, name = reference.partition(":")
+    if folder is not None:
+        user_code.admit(folder)
     try:
-        found = _attribute(module, name) if colon else _entry_point(reference)
-        return _checked(found)
+        return _checked(_found(reference, folder or Path.cwd()))
     except TransformError as error:
         raise TransformError(sentence(f"transform {reference!r} {error}", MAX_SENTENCE)) from None
 
 
-def _attribute(module_name: str, name: str) -> Any:
-    if not name.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
+def _found(reference: str, folder: Path) -> Any:
+    place, colon, name = reference.rpartition(":")
+    if not colon:
+        return _entry_point(reference)
+    if not name.isidentifier():
         raise TransformError(f"is not a reference; {FORM}")
-    module = _module(module_name)
+    if "/" in place or place.endswith(".py"):
+        return _attribute(_file(folder / place), name, f"the file {place}")
+    if not all(part.isidentifier() for part in place.split(".")):
+        raise TransformError(f"is not a reference; {FORM}")
+    return _attribute(_module(place), name, f"the module {place}")
+
+
+def _attribute(module: ModuleType, name: str, place: str) -> Any:
     if hasattr(module, name):
         return getattr(module, name)
     known = [
-        key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module_name
+        key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
-    raise TransformError(f"was not found: the module {module_name} has no function {name}; {_suggest(name, known)}")
+    raise TransformError(f"was not found: {place} has no function {name}; {_suggest(name, known)}")
 
 
-def _module(name: str) -> Any:
+def _file(path: Path) -> ModuleType:
+    """Import a file as a module of a package that stands for its folder, which is not put on the path."""
+    path = path.resolve()
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise TransformError("is not a reference to a module; name a file such as ./transforms/acme.py")
+    if not path.is_file():
+        raise TransformError(
+            f"was not found: there is no file {path}; correct it, relative to the configuration's folder"
+        )
+    package = f"{user_code.package_name(path.parent)}"
+
+    def load_it() -> ModuleType:
+        user_code.make_package(path.parent)
+        return importlib.import_module(package if path.stem == "__init__" else f"{package}.{path.stem}")
+
+    importlib.invalidate_caches()
+    module: ModuleType = _imported(load_it, f"{package}.{path.stem}")
+    return module
+
+
+def _module(name: str) -> ModuleType:
     # A file written since the last import must be seen by a reload of the configuration.
     importlib.invalidate_caches()
     try:
-        return _imported(lambda: importlib.import_module(name), name)
+        module: ModuleType = _imported(lambda: importlib.import_module(name), name)
     except ModuleNotFoundError as error:
         raise TransformError(f"was not found: {_not_found(error.name or name)}") from None
+    return module
 
 
 def _imported(load_it: Callable[[], Any], module: str) -> Any:

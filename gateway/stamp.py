@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
 
 from gateway import event_fields, json_faults, payload
 from gateway.blame import raised, sentence
 from gateway.errors import TransformError
+from gateway.mapper import Mapper, Transform
 from gateway.model import Delivery, Entry, Event, JsonObject, Skip, StampedEvent
 
-Transform = Callable[[Delivery], Any]
+__all__ = ["MAX_EVENTS", "Mapper", "Stamped", "Transform", "stamp"]
 
 MAX_EVENTS = 10_000
 
 NOTHING = Skip("the transform returned no event")
 EXPECTED = "a transform returns None, Skip(reason), an Event or an iterable of Events"
-
-
-@dataclass(frozen=True, slots=True)
-class Mapper:
-    """A source's transform, found, and what the gateway adds to the events it returns.
-
-    `reference` is what the configuration calls it. `metadata` adds `_gateway` to the data; `big_integers` says how
-    integers beyond ±2^53 are sent.
-    """
-
-    source: str
-    reference: str
-    function: Transform
-    prefix: str
-    timeout_seconds: float = 10.0
-    metadata: bool = False
-    big_integers: Literal["number", "string"] = "number"
-
-    @property
-    def package(self) -> str:
-        """The top-level package in which the transform's own code lives."""
-        module, colon, _ = self.reference.partition(":")
-        return (module if colon else str(getattr(self.function, "__module__", ""))).partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,45 @@ def test_module_written_after_a_failed_load(folder: Folder) -> None:
     assert callable(load("acme_late:transform", place))
 
 
+def test_file(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file named by its path is a module of its own, whose neighbours it imports and whose folder is on no path."""
+    own = "from .common import REASON\nfrom gateway import Skip\n\ndef transform(delivery):\n    return Skip(REASON)\n"
+    place = folder(
+        one__in__acme__dot__py=own,
+        one__in__common__dot__py="REASON = 'one'\n",
+        two__in__acme__dot__py=own,
+        two__in__common__dot__py="REASON = 'two'\n",
+        two__in____init____dot__py=GOOD,
+    )
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    before = list(sys.path)
+    assert load("./one/acme.py:transform", place)(delivery()) == Skip("one")
+    assert load("two/acme.py:transform", place)(delivery()) == Skip("two")
+    assert load(f"{place}/two/acme.py:transform") is load("./two/../two/acme.py:transform", place)
+    assert load("./two/__init__.py:transform", place)(delivery()) == Skip("d-1")
+    assert sys.path == [*before, str(place.resolve())]
+    assert not list(place.rglob("__pycache__"))
+
+
+def test_faults_of_a_file(folder: Folder) -> None:
+    """What is wrong with a file or its name is said with its path, or with the line."""
+    place = folder(
+        acme__dot__py="def transfrom(d): ...\n",
+        broken__dot__py="\n1 / 0\n",
+        lonely__dot__py="from .nobody import x\n",
+        bad__in____init____dot__py="1 / 0\n",
+        bad__in__acme__dot__py=GOOD,
+    )
+    said = "./acme.py has no function transform; did you mean transfrom?"
+    assert said in fault("./acme.py:transform", place)
+    assert f"there is no file {place / 'none.py'}; correct it" in fault("./none.py:transform", place)
+    assert f"raised ZeroDivisionError: division by zero ({place / 'broken.py'}:2)" in fault("broken.py:x", place)
+    assert f"({place / 'lonely.py'}:1)" in fault("./lonely.py:x", place)
+    assert f"division by zero ({place / 'bad' / '__init__.py'}:1)" in fault("./bad/acme.py:transform", place)
+    for reference in ("./acme:transform", "./acme.txt:transform", "./a.b.py:transform", "/:transform"):
+        assert "is not a reference to a module; name a file such as ./transforms/acme.py" in fault(reference, place)
+
+
 def test_shipped_transforms() -> None:
     """The shipped transforms are found without a folder."""
     assert load("transforms.stripe:transform").__module__ == "transforms.stripe"
@@ -123,7 +162,7 @@ def test_faults_of_a_module(code: str, function: str, sentence: str, folder: Fol
 def test_faults_of_a_reference(folder: Folder) -> None:
     """What cannot be found is said with the place looked into and what to write instead."""
     place = folder(acme_single__dot__py=GOOD, transforms__in__acme__dot__py=GOOD)
-    form = "write package.module:function, or the name of an installed transform"
+    form = "write package.module:function, ./file.py:function, or the name of an installed transform"
     for reference in ("acme_single:", ":transform", "acme single:x", ".relative:x", "a:b:c", "acme_single:a.b"):
         assert fault(reference, place) == f"transform {reference!r} is not a reference; {form}"
     assert "acme_single is a single module, so there is no deeper in it" in fault("acme_single.deeper:x", place)

@@ -43,6 +43,7 @@ __all__ = [
     "SignatureConfig",
     "SourceConfig",
     "default_path",
+    "environ_without_secrets",
     "load",
     "schema",
 ]
@@ -67,6 +68,15 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     if faults := [*misnamed, *malformed, *senseless]:
         raise ConfigError([render(path, fault) for fault in faults])
     return config
+
+
+def environ_without_secrets(config: Config, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment without the variables that hold a secret of the configuration, whatever their names."""
+    sources = config.sources.values()
+    secrets = {config.event_api.key, *(secret for source in sources for secret in source.secrets)}
+    secrets |= {source.path_token for source in sources if source.path_token}
+    hidden = {secret.reveal() for secret in secrets if secret.known}
+    return {name: text for name, text in environ.items() if text.strip() not in hidden}
 
 
 def schema() -> dict[str, Any]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from gateway import transform
 from gateway.config.access_checks import check_enforcement, check_public_url, check_secret_entries
 from gateway.config.faults import Fault
 from gateway.config.handshake_checks import check_handshakes, check_learned
 from gateway.config.models import SOURCE_NAME, Config, SourceConfig
 from gateway.config.secrets import Secret
-from gateway.errors import ConfigError, TransformError
+from gateway.config.transforms import check_transforms, check_workers
 from gateway.find_provider import find
 from gateway.providers import Provider
 from gateway.scheme import Scheme
@@ -41,6 +39,7 @@ def check(config: Config) -> Iterator[Fault]:
         yield Fault(("sources",), sentence, (("sources",),))
     for name, source in config.sources.items():
         yield from _check_source(name, source, config)
+    yield from check_workers(config)
     yield from _check_shared_secrets(config)
     yield from check_learned(config)
 
@@ -72,9 +71,7 @@ def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[F
         for index, secret in enumerate(source.secrets):
             if secret.known and (sentence := _secret_fault(secret, source, provider)):
                 yield Fault((*at, "secrets", index), sentence)
-    reference = source.transform or (provider.transform if provider else None)
-    if reference and (sentence := _transform_fault(reference, config.path.parent)):
-        yield Fault((*at, "transform"), sentence)
+    yield from check_transforms(name, source, provider, config.path.parent)
 
 
 def _check_answer(name: str, source: SourceConfig, provider: Provider) -> Iterator[Fault]:
@@ -136,14 +133,6 @@ def _check_params(name: str, source: SourceConfig, provider: Provider) -> Iterat
         where = provider.params.get(param, "the sender's webhook settings")
         sentence = f'has no {param}, which the signature needs; add {param} = "..." there, from {where}'
         yield Fault(at, sentence, (at, ("sources", name, "signature")))
-
-
-def _transform_fault(reference: str, folder: Path) -> str | None:
-    try:
-        transform.load(reference, folder)
-    except (ConfigError, TransformError) as error:
-        return str(error)
-    return None
 
 
 def _check_shared_secrets(config: Config) -> Iterator[Fault]:

@@ -40,6 +40,7 @@ SOURCE_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 KIB = 1024
 GIB = 1024**3
 DAY_SECONDS = 86_400
+MAX_WORKERS = 32
 
 Texts = tuple[str, ...]
 
@@ -184,9 +185,25 @@ class SourceConfig(Table):
     )
     prefix: Prefix | None = Field(None, description="What event names begin with; the provider's name where absent.")
     transform: TransformReference | None = Field(
-        None, description='"module:function" or the name of an installed transform; the provider\'s where absent.'
+        None,
+        description='"module:function", "./file.py:function" or the name of an installed transform; the provider\'s '
+        "where absent.",
+    )
+    transforms: dict[str, TransformReference] = Field(
+        default_factory=dict,
+        description="In place of transform: one for each type, or pattern of types such as invoice.*, and a default.",
     )
     transform_timeout_seconds: Seconds = Field(10.0, description="How long the transform may take for one delivery.")
+    isolation: Literal["thread", "process"] = Field(
+        "thread",
+        description="Where transforms run: in the gateway, or in worker processes that are killed at the time limit.",
+    )
+    transform_workers: int = Field(
+        1, ge=1, le=MAX_WORKERS, description='How many worker processes there are, for isolation = "process".'
+    )
+    transform_memory_mb: int = Field(
+        512, ge=64, le=1_048_576, description='How much memory each worker may take, for isolation = "process".'
+    )
     body_limit_bytes: int | None = Field(
         None, ge=1, le=GIB, description="The most bytes of one body; the provider's limit where absent."
     )

@@ -120,7 +120,9 @@ def _check_prefix(text: str) -> str:
 
 def _check_transform(text: str) -> str:
     if not text.strip():
-        raise ValueError('is empty; write "module:function", or leave it out for the default of the provider')
+        raise ValueError(
+            'is empty; write "module:function" or "./file.py:function", or leave it out for the default of the provider'
+        )
     return text
 
 

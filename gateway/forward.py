@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ SLOTS = 4
 SLOTS_APART = 2
 IDLE_SECONDS = 0.5
 MOST_LEASED = 1_024
+# How long a transform may hold up the entries of other sources, before its source is sent apart from them.
+PATIENCE_SECONDS = 1.0
 UNKNOWN_SOURCE_DELAY_MS = 60_000
 PUT_OFF_MS = 2_000
 # What finds no memory is tried again for a while, since another may have taken it, and then it is its own fault.
@@ -61,9 +64,14 @@ class Forwarder:
         """Tell that an entry became due; this does not end a back-off or a pause."""
         self._arrived.set()
 
+    async def prepare(self, sources: Mapping[str, Source]) -> None:
+        """Start the worker processes of sources that are about to be used. Raises TransformError."""
+        await self._runner.prepare(source.mapper for source in sources.values())
+
     def reconfigure(self, leasing: Leasing) -> None:
         """Take what a reload changed, and try at once even where the lane waits."""
         self._leasing = leasing
+        self._runner.keep(source.mapper for source in leasing.sources.values())
         self._sender.lane.probe_at_once()
         self._changed.set()
         self._arrived.set()
@@ -164,7 +172,7 @@ class Forwarder:
         if apart:
             self._apart.add(source)
         try:
-            members, settled = await self._transform(leases)
+            members, settled = await self._transform(leases, math.inf if apart else PATIENCE_SECONDS)
             await self._sender.settle(settled)
             for index, group in enumerate(groups := pack(members, self._sender.limits)):
                 if index and self._sender.lane.state != "healthy":
@@ -188,7 +196,7 @@ class Forwarder:
             return
         await self._sender.send(batch)
 
-    async def _transform(self, leases: list[Lease]) -> tuple[list[Member], Settled]:
+    async def _transform(self, leases: list[Lease], patience: float) -> tuple[list[Member], Settled]:
         """Run the transforms; return the entries with events, and what became of those without."""
         sources = self._leasing.sources
         known = [lease for lease in leases if lease.entry.delivery.source in sources]
@@ -198,7 +206,8 @@ class Forwarder:
             for lease in leases
             if lease.entry.delivery.source not in sources
         ]
-        mapped = await self._runner.run([(le.entry, sources[le.entry.delivery.source].mapper) for le in known])
+        items = [(lease.entry, sources[lease.entry.delivery.source].mapper) for lease in known]
+        mapped = await self._runner.run(items, patience)
         members = []
         for lease, result in zip(known, mapped, strict=True):
             match result:
@@ -209,11 +218,9 @@ class Forwarder:
                     settled.append(unsent(lease, due_at=due_at, reason=str(result)))
                 case TransformError():
                     settled.append((lease, self._dead(lease, str(result))))
-                case Postponed(source=source):
+                case Postponed(source=source, reason=reason, delay_ms=delay_ms):
                     self._sender.set_apart(source)
-                    settled.append(
-                        unsent(lease, due_at=self._clock.now(), reason="its transform hung on another entry")
-                    )
+                    settled.append(unsent(lease, due_at=self._clock.now() + delay_ms, reason=reason))
                 case _ if fault := oversize(result.events, self._sender.limits):
                     settled.append((lease, self._dead(lease, fault)))
                 case _:

@@ -6,9 +6,11 @@ must not be the loop: https://github.com/python/cpython/issues/140746
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 
 Work = Callable[[], bool]
@@ -23,6 +25,18 @@ def pool(size: int, name: str) -> ThreadPoolExecutor:
         made.submit(met.wait)
     met.wait()
     return made
+
+
+class Interrupted(BaseException):
+    """What is raised in code that is to end and was given up."""
+
+
+def interrupt(thread: int) -> None:
+    """Raise Interrupted in a thread, once it runs Python code: https://docs.python.org/3/c-api/threads.html.
+
+    So a loop without an end does end, and takes no processor for ever; a call that blocks goes on until it returns.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Interrupted))
 
 
 class Crew:
@@ -49,5 +63,6 @@ class Crew:
             self._work.put(None)
 
     def _serve(self) -> None:
-        while (work := self._work.get()) and work():
-            pass
+        with suppress(Interrupted):
+            while (work := self._work.get()) and work():
+                pass

@@ -1,39 +1,28 @@
-"""The door to transforms: run them, sync ones in a thread and async ones on the loop, each within its time."""
+"""The door to transforms: run them in threads, on loops or in worker processes, each within its time."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
-import threading
-import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
-from gateway.blame import raised, sentence
-from gateway.errors import TransformError, TransformStarved
+from gateway import threaded
+from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
 from gateway.find import load
-from gateway.model import Delivery, Entry, Skip
-from gateway.stamp import MAX_EVENTS, Mapper, Stamped, Transform, stamp
+from gateway.isolation.pool import Pool
+from gateway.looped import Blocked, TransformLoop
+from gateway.mapper import Isolation, Mapper
+from gateway.model import Entry
+from gateway.stamp import Stamped, Transform, stamp
+from gateway.threaded import Item, MappingKey, mapping
 from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
 
-
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """The transform was not run, as it had just hung on another entry of the same source."""
-
-    source: str
-
-
-Mapped = Stamped | Skip | TransformError | Postponed
-Item = tuple[Entry, Mapper]
-Mapping = tuple[str, int]
-
 MAX_ASYNC = 50
 MAX_THREADS = 4
+
+Results = list[tuple[int, Mapped]]
 
 
 class Runner:
@@ -45,180 +34,129 @@ class Runner:
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_ASYNC)
         self._crew = Crew(MAX_THREADS, "transform")
-        self._batches: set[asyncio.Future[tuple[list[Mapped], list[Mapped]]]] = set()
+        self._loops: dict[str, TransformLoop] = {}
+        self._pools: dict[Isolation, Pool] = {}
+        self._batches: set[asyncio.Future[list[Results]]] = set()
+        self._ends: set[asyncio.Task[None]] = set()
 
-    async def run(self, items: Sequence[Item]) -> list[Mapped]:
+    async def prepare(self, mappers: Iterable[Mapper]) -> None:
+        """Start the worker processes that mappers need beforehand. Raises TransformError where one cannot be made."""
+        isolations = {mapper.isolation for mapper in mappers if mapper.isolation}
+        made = {isolation: Pool(isolation) for isolation in isolations if isolation not in self._pools}
+        try:
+            await asyncio.gather(*(pool.ready() for pool in made.values()))
+        except BaseException:
+            await asyncio.gather(*(pool.close() for pool in made.values()))
+            raise
+        self._pools |= made
+
+    def keep(self, mappers: Iterable[Mapper]) -> None:
+        """End the worker processes that these mappers do not need, once nothing under way needs them either."""
+        needed = {mapper.isolation for mapper in mappers}
+        for isolation in self._pools.keys() - needed:
+            pool = self._pools[isolation]
+            pool.retired = True
+            self._end_unused(pool)
+        self._pools = {key: pool for key, pool in self._pools.items() if key in needed}
+
+    async def run(self, items: Sequence[Item], patience: float = math.inf) -> list[Mapped]:
         """Return what became of each entry, in the order of `items`.
 
         Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
-        one of them hangs and not the sum.
+        one of them hangs and not the sum. One that takes longer than our patience (seconds) has hung without a fault:
+        it is postponed as well, to be run with all of its time where nobody waits for it.
         """
-        hung: set[Mapping] = set()
-        kinds = [is_async(mapper.function) for _, mapper in items]
-        threaded = [item for item, on_loop in zip(items, kinds, strict=True) if not on_loop]
-        awaited = [item for item, on_loop in zip(items, kinds, strict=True) if on_loop]
-        batch = asyncio.gather(_run_threaded(threaded, hung, self._crew), self._run_awaited(awaited, hung))
+        chosen = [(entry, mapper.chosen(entry.delivery.type)) for entry, mapper in items]
+        await self.prepare(mapper for _, mapper in chosen)
+        pools = {mapper.isolation: self._pools[mapper.isolation] for _, mapper in chosen if mapper.isolation}
+        for pool in pools.values():
+            pool.users += 1
+        batch = asyncio.gather(*self._parts(chosen, pools, patience))
         self._batches.add(batch)
         try:
-            results = [iter(part) for part in await batch]
+            results = dict(pair for part in await batch for pair in part)
         finally:
             self._batches.discard(batch)
-        return [next(results[on_loop]) for on_loop in kinds]
+            for pool in pools.values():
+                pool.users -= 1
+                self._end_unused(pool)
+        return [results[index] for index in range(len(chosen))]
 
     async def close(self) -> None:
-        """Break off what is under way, so that its `run` is cancelled; threads end after the transform they are in."""
+        """Break off what is under way, so that its `run` is cancelled, and end the worker processes.
+
+        Threads end after the transform they are in.
+        """
         batches = list(self._batches)
         for batch in batches:
             batch.cancel()
         await asyncio.gather(*batches, return_exceptions=True)
         self._crew.dismiss()
+        for loop in self._loops.values():
+            loop.dismiss()
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()), *self._ends)
 
-    async def _run_awaited(self, items: Sequence[Item], hung: set[Mapping]) -> list[Mapped]:
-        return list(await asyncio.gather(*(self._run_on_loop(entry, mapper, hung) for entry, mapper in items)))
+    def _parts(
+        self, items: Sequence[Item], pools: Mapping[Isolation, Pool], patience: float
+    ) -> Iterable[asyncio.Future[Results]]:
+        """Start each item where it belongs."""
+        hung: set[MappingKey] = set()
+        shared: list[tuple[int, Item]] = []
+        parts = []
+        for index, (entry, mapper) in enumerate(items):
+            if mapper.isolation:
+                parts.append(_isolated(index, (entry, mapper), pools[mapper.isolation], hung, patience))
+            elif is_async(mapper.function):
+                parts.append(self._looped(index, entry, mapper, hung, patience))
+            else:
+                shared.append((index, (entry, mapper)))
+        parts.append(self._threaded(shared, hung, patience))
+        return [asyncio.ensure_future(part) for part in parts]
 
-    async def _run_on_loop(self, entry: Entry, mapper: Mapper, hung: set[Mapping]) -> Mapped:
+    async def _threaded(self, items: Sequence[tuple[int, Item]], hung: set[MappingKey], patience: float) -> Results:
+        results = await threaded.run([item for _, item in items], hung, self._crew, patience)
+        return [(index, result) for (index, _), result in zip(items, results, strict=True)]
+
+    async def _looped(
+        self, index: int, entry: Entry, mapper: Mapper, hung: set[MappingKey], patience: float
+    ) -> Results:
         async with self._slots:
-            if _mapping(mapper) in hung:
-                return Postponed(mapper.source)
-            scope = asyncio.timeout(mapper.timeout_seconds)
+            if mapping(mapper) in hung:
+                return [(index, Postponed(mapper.source))]
+            if (loop := self._loops.get(mapper.source)) is None:
+                loop = self._loops[mapper.source] = TransformLoop(f"transform {mapper.source}")
+            seconds = min(mapper.timeout_seconds, patience)
             try:
-                async with scope:
-                    outcome = await _await(mapper.function, entry.delivery)
-                return stamp(entry, mapper, outcome)
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                    raise
-                if not scope.expired():
-                    return _failure(mapper, error)
-                hung.add(_mapping(mapper))
-                return _overdue(mapper)
+                return [(index, await loop.run(entry, mapper, seconds))]
+            except Overdue:
+                result = given_up(mapper, seconds)
+            except Blocked as blocked:
+                result = given_up(mapper, seconds) if blocked.at_fault else Postponed(mapper.source)
+                if self._loops.get(mapper.source) is loop:
+                    self._loops.pop(mapper.source).dismiss()
+            hung.add(mapping(mapper))
+            return [(index, result)]
+
+    def _end_unused(self, pool: Pool) -> None:
+        if pool.retired and not pool.users and not pool.closing:
+            task = asyncio.create_task(pool.close())
+            self._ends.add(task)
+            task.add_done_callback(self._ends.discard)
 
 
-class _Worker:
-    """Works through items on one thread, until it is through or an item takes too long.
-
-    A thread cannot be stopped from outside. One that hangs is abandoned: it ends after its item, if that ever ends,
-    and what it made is dropped.
-    """
-
-    def __init__(self, items: Sequence[Item], hung: frozenset[Mapping]) -> None:
-        self._items = items
-        self._hung = hung
-        self._results: list[Mapped] = []
-        self._since: float | None = None  # until a thread is free
-        self._abandoned = False
-        self._lock = threading.Lock()
-        self._loop = asyncio.get_running_loop()
-        self._through = asyncio.Event()
-
-    async def results(self, crew: Crew) -> list[Mapped]:
-        """Return the results up to the end, or up to the first item that is overdue."""
-        crew.put(self._work)
-        try:
-            while (left := self._seconds_left()) > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await self._through.wait()
-        finally:
-            with self._lock:
-                self._abandoned = True
-        return self._results
-
-    def _seconds_left(self) -> float:
-        """Return what the current item has left, and abandon the thread in the same moment when that is nothing."""
-        with self._lock:
-            if len(self._results) == len(self._items):
-                return 0
-            _, mapper = self._items[len(self._results)]
-            since = time.monotonic() if self._since is None else self._since
-            left = since + mapper.timeout_seconds - time.monotonic()
-            self._abandoned = left <= 0
-            return left
-
-    def _work(self) -> bool:
-        """Tell whether the thread is still wanted."""
-        with self._lock:
-            if self._abandoned:
-                return True
-            self._since = time.monotonic()
-        for entry, mapper in self._items:
-            result = Postponed(mapper.source) if _mapping(mapper) in self._hung else _run(entry, mapper)
-            with self._lock:
-                if self._abandoned:
-                    return False
-                self._results.append(result)
-                self._since = time.monotonic()
-        with suppress(RuntimeError):  # the loop may be closed by now, and then nobody waits
-            self._loop.call_soon_threadsafe(self._through.set)
-        return True
-
-
-async def _run_threaded(items: Sequence[Item], hung: set[Mapping], crew: Crew) -> list[Mapped]:
-    """Run sync transforms one after the other in one thread; after one that hangs, go on in another thread."""
-    results: list[Mapped] = []
-    while len(results) < len(items):
-        results += await _Worker(items[len(results) :], frozenset(hung)).results(crew)
-        if len(results) < len(items):
-            _, mapper = items[len(results)]
-            hung.add(_mapping(mapper))
-            results.append(_overdue(mapper))
-            crew.replace()
-    return results
-
-
-def _run(entry: Entry, mapper: Mapper) -> Mapped:
+async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], patience: float) -> Results:
+    entry, mapper = item
+    seconds = min(mapper.timeout_seconds, patience)
+    seat = await pool.take()
     try:
-        return stamp(entry, mapper, mapper.function(entry.delivery))
-    except BaseException as error:  # noqa: BLE001 - user code may raise anything, and none of it may stop us
-        return _failure(mapper, error)
-
-
-async def _await(function: Transform, delivery: Delivery) -> Any:
-    outcome = function(delivery)
-    return await (_collect(outcome) if inspect.isasyncgen(outcome) else outcome)
-
-
-async def _collect(events: AsyncGenerator[Any, Any]) -> list[Any]:
-    """Take the events of an async generator, and one over the limit from a generator that does not end."""
-    collected = []
-    async with aclosing(events):
-        async for event in events:
-            collected.append(event)
-            if len(collected) > MAX_EVENTS:
-                break
-    return collected
-
-
-def _mapping(mapper: Mapper) -> Mapping:
-    """Return what tells a source's transform from others, also where the function cannot be hashed."""
-    return mapper.source, id(mapper.function)
-
-
-def _failure(mapper: Mapper, error: BaseException) -> TransformError:
-    """Return the sentence alone: the exception's frames would keep the whole payload alive."""
-    if isinstance(error, MemoryError):
-        return TransformStarved(f"{mapper.reference} raised MemoryError; raise the process's limit of memory")
-    if isinstance(error, TransformError):
-        return TransformError(sentence(str(error)))
-    return TransformError(raised(mapper.reference, error, mapper.package))
-
-
-def _overdue(mapper: Mapper) -> TransformError:
-    return TransformError(
-        f"{mapper.reference} took over {mapper.timeout_seconds:g} s; make it faster, or set the source's "
-        "transform_timeout_seconds"
-    )
-
-
-def _is_cancelled() -> bool:
-    """Tell whether the gateway cancelled this task, as against user code that let a CancelledError out."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def is_async(function: Transform) -> bool:
-    """Tell whether a transform is to run on the loop: a coroutine function, an async generator, or such a __call__."""
-    return any(
-        inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
-        for candidate in (function, type(function).__call__)
-    )
+        if mapping(mapper) in hung:
+            return [(index, Postponed(mapper.source))]
+        result = await pool.run(seat, entry, mapper, seconds)
+    except Overdue:
+        result = given_up(mapper, seconds)
+        hung.add(mapping(mapper))
+    finally:
+        pool.put_back(seat)
+    if isinstance(result, Postponed):
+        hung.add(mapping(mapper))
+    return [(index, result)]

@@ -112,6 +112,27 @@ async def test_hanging_transform_beside_a_good_source(bench: Bench) -> None:
     gate.set()
 
 
+async def test_slow_transform_beside_a_good_source(bench: Bench) -> None:
+    """A transform that is slow within its time holds up the other's entries for a second at most, and fails nowhere."""
+    gate = threading.Event()
+
+    def dawdle(delivery: Delivery) -> Event:
+        gate.wait(20)
+        return Event(name="made", data={"name": delivery.id})
+
+    slow = Mapper("acme", "tests:dawdle", dawdle, "acme", timeout_seconds=30)
+    sources = {**bench.leasing.sources, "acme": replace(bench.leasing.sources["acme"], mapper=slow)}
+    bench.forwarder.reconfigure(replace(bench.leasing, sources=sources))
+    for turn in range(6):
+        await put(bench, *[f"slow{turn}-{n}" for n in range(5)], into="acme")
+        await put(bench, *[f"good{turn}-{n}" for n in range(5)], into="good")
+    await bench.event_api.until(lambda: len(bench.event_api.events) == 30, within=8)
+    assert {event.id.partition(":")[0] for event in bench.event_api.events} == {"good"}
+    gate.set()
+    await bench.reach(forwarded=60)
+    assert set(bench.arrivals().values()) == {1}
+
+
 async def test_learned_limit(bench: Bench) -> None:
     """After a request was too large, later ones stay below its size, and the log says what to set."""
     bench.event_api.behave = lambda _, body: Answer(413) if len(body) > 100_000 else None

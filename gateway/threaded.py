@@ -1,0 +1,106 @@
+"""Run sync transforms one after the other in a thread that is given up when one takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gateway.applied import Mapped, Postponed, apply, given_up
+from gateway.mapper import Mapper
+from gateway.model import Entry
+from gateway.threads import Crew, interrupt
+
+Item = tuple[Entry, Mapper]
+MappingKey = tuple[str, int]
+
+
+async def run(items: Sequence[Item], hung: set[MappingKey], crew: Crew, patience: float = math.inf) -> list[Mapped]:
+    """Return what became of each item; after one that hangs, go on in another thread, without that transform.
+
+    Raises nothing but what cancels it.
+    """
+    results: list[Mapped] = []
+    while len(results) < len(items):
+        results += await _Stint(items[len(results) :], frozenset(hung), patience).results(crew)
+        if len(results) < len(items):
+            _, mapper = items[len(results)]
+            hung.add(mapping(mapper))
+            results.append(given_up(mapper, min(mapper.timeout_seconds, patience)))
+            crew.replace()
+    return results
+
+
+def mapping(mapper: Mapper) -> MappingKey:
+    """Return what tells a source's transform from others, also where the function cannot be hashed."""
+    return mapper.source, id(mapper.function)
+
+
+class _Stint:
+    """Works through items on one thread, until it is through or an item takes too long.
+
+    A thread cannot be stopped from outside. One that hangs is abandoned: its transform is interrupted where that works,
+    and what it makes is dropped.
+    """
+
+    def __init__(self, items: Sequence[Item], hung: frozenset[MappingKey], patience: float) -> None:
+        self._items = items
+        self._hung = hung
+        self._patience = patience
+        self._shortest = min(mapper.timeout_seconds for _, mapper in items)
+        self._results: list[Mapped] = []
+        self._since: float | None = None  # until a thread is free
+        self._thread: int | None = None
+        self._abandoned = False
+        self._lock = threading.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._through = asyncio.Event()
+
+    async def results(self, crew: Crew) -> list[Mapped]:
+        """Return the results up to the end, or up to the first item that is overdue."""
+        crew.put(self._work)
+        try:
+            while (left := self._seconds_left()) > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, self._shortest)):
+                        await self._through.wait()
+        finally:
+            self._abandon()
+        return self._results
+
+    def _seconds_left(self) -> float:
+        """Return what the current item has left, and abandon the thread in the same moment when that is nothing."""
+        with self._lock:
+            if len(self._results) == len(self._items):
+                return 0
+            _, mapper = self._items[len(self._results)]
+            since = time.monotonic() if self._since is None else self._since
+            left = since + min(mapper.timeout_seconds, self._patience) - time.monotonic()
+            self._abandoned = left <= 0
+            return left
+
+    def _abandon(self) -> None:
+        with self._lock:
+            self._abandoned = True
+            if self._thread is not None and len(self._results) < len(self._items):
+                interrupt(self._thread)  # under the lock, without which the thread might be at other work by now
+
+    def _work(self) -> bool:
+        """Tell whether the thread is still wanted."""
+        with self._lock:
+            if self._abandoned:
+                return True
+            self._since, self._thread = time.monotonic(), threading.get_ident()
+        for entry, mapper in self._items:
+            result = Postponed(mapper.source) if mapping(mapper) in self._hung else apply(entry, mapper)
+            with self._lock:
+                if self._abandoned:
+                    return False
+                self._results.append(result)
+                self._since = time.monotonic()
+        with suppress(RuntimeError):  # the loop may be closed by now, and then nobody waits
+            self._loop.call_soon_threadsafe(self._through.set)
+        return True

@@ -17,7 +17,7 @@ from gateway.admin import address, api
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import Config
-from gateway.errors import ConfigError, InboxError, TransformError
+from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
 from gateway.inbox.contract import Inbox
@@ -26,6 +26,7 @@ from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
+from gateway.reload import Reloader
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
@@ -120,15 +121,20 @@ class Gateway:
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
+        self._stack.push_async_callback(self._stop_forwarding)
+        await self._forwarder.prepare(built)
         self._watch_space()
         self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
-        self._stack.push_async_callback(self._stop_forwarding)
 
     async def reload(self, config: Config) -> None:
-        """Take a changed configuration: sources, event API, limits and timeouts; addresses and inbox need a restart."""
+        """Take a changed configuration: sources, event API, limits and timeouts; addresses and inbox need a restart.
+
+        Raises TransformError, and then nothing has changed.
+        """
         built = build.sources(config)
+        await self._forwarder.prepare(built)
         old = self._event_api
         self.config = config
         self._event_api = _event_api(config)
@@ -213,8 +219,8 @@ class Gateway:
                 self.log.forwarding_interrupted(reason=str(error))
 
 
-Accompany = Callable[[Gateway], Coroutine[Any, Any, int | None]]
-"""What runs beside a started gateway; the exit code it returns ends the gateway, None lets it serve on."""
+Accompany = Callable[[Gateway, Reloader], Coroutine[Any, Any, int | None]]
+"""What runs beside a started gateway and may reload it; the exit code it returns ends it, None lets it serve on."""
 
 
 async def run(load: Callable[[], Config], accompany: Accompany) -> int:
@@ -227,8 +233,9 @@ async def run(load: Callable[[], Config], accompany: Accompany) -> int:
     gateway = Gateway(load())
     await gateway.start()
     stop = asyncio.Event()
-    _handle_signals(gateway, load, stop)
-    companion = asyncio.create_task(accompany(gateway))
+    reloader = Reloader(gateway, load)
+    _handle_signals(gateway, reloader, stop)
+    companion = asyncio.create_task(accompany(gateway, reloader))
     try:
         code = await _watch(gateway, companion, stop)
         if code is None:
@@ -250,9 +257,9 @@ async def _watch(gateway: Gateway, companion: asyncio.Task[int | None], stop: as
     return None
 
 
-def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.Event) -> None:
+def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[None]] = set()
+    reloads: set[asyncio.Task[bool]] = set()
 
     def end(number: signal.Signals) -> None:
         if stop.is_set():
@@ -263,15 +270,8 @@ def _handle_signals(gateway: Gateway, load: Callable[[], Config], stop: asyncio.
         gateway.log.draining(signal=number.name)
         stop.set()
 
-    async def reload() -> None:
-        try:
-            await gateway.reload(load())
-        except (ConfigError, TransformError) as error:
-            faults = error.faults if isinstance(error, ConfigError) else [str(error)]
-            gateway.log.reload_refused(faults=faults)
-
     def start_reload() -> None:
-        task = asyncio.create_task(reload())
+        task = asyncio.create_task(reloader.reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

@@ -6,12 +6,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Never
 
 import typer
 
+from gateway import user_code
 from gateway.app import Gateway, run
 from gateway.cli import report, running
 from gateway.cli.addresses import local_url
@@ -22,15 +24,18 @@ from gateway.config import Config, default_path, load
 from gateway.dev import demo
 from gateway.dev.event_api import LocalEventApi
 from gateway.dev.post import post
+from gateway.dev.watch import Watch
 from gateway.errors import ConfigError
 from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
+from gateway.reload import Reloader
 from gateway.telemetry import logs
 
 DEV_SERVER = "http://127.0.0.1:8288"
 LOCAL_EVENT_API_PORT = 8289
 SETTLE_SECONDS = 20.0
+LOOK_SECONDS = 0.5
 
 SendOption = Annotated[
     list[str] | None, typer.Option("--send", metavar="SOURCE", help="Send a sample to this source (repeatable).")
@@ -51,31 +56,35 @@ def dev(config: ConfigOption = None, *, samples: SendOption = None, once: OnceOp
     Variables that are not set get demo secrets, and the inbox is .gateway/inbox.db.
 
     Events go to the Inngest Dev Server when it answers, else to a local event API.
+
+    A changed gateway.toml or transform is taken at once.
     """
     path, environ = _prepare(config)
     logs.configure("auto", "info")
     raise typer.Exit(run_on_uvloop(_Session(path, environ, samples or [], once=once).serve()))
 
 
-def _prepare(config: Path | None) -> tuple[Path, dict[str, str]]:
-    """Return the configuration to use and the environment that completes it."""
+def _prepare(config: Path | None) -> tuple[Path, Callable[[], dict[str, str]]]:
+    """Return the configuration to use and what gives the environment that completes it, as it is then."""
     path = config or default_path()
     folder = running.FOLDER
     try:
         demo.make_folder(folder)
         if not names_a_file(config) and not path.exists():
-            return demo.make_config(folder), dict(os.environ)
-        return path, demo.environment(path, os.environ, demo.keeping_in(folder))
+            return demo.make_config(folder), lambda: dict(os.environ)
+        keeping = demo.keeping_in(folder)
+        demo.environment(path, os.environ, keeping)
     except OSError as error:
         raise ConfigError(
             [f"{folder}: demo secrets and the inbox cannot be kept there ({error.strerror}); make it a writable folder"]
         ) from error
+    return path, lambda: demo.environment(path, os.environ, keeping)
 
 
 class _Session:
     """One run of `gateway dev`."""
 
-    def __init__(self, path: Path, environ: dict[str, str], samples: list[str], *, once: bool) -> None:
+    def __init__(self, path: Path, environ: Callable[[], dict[str, str]], samples: list[str], *, once: bool) -> None:
         self._path = path
         self._environ = environ
         self._samples = samples
@@ -100,7 +109,7 @@ class _Session:
 
     def _load(self) -> Config:
         """Load the configuration with free ports, the event API that runs here and the inbox in the dev folder."""
-        config = load(self._path, self._environ)
+        config = load(self._path, self._environ())
         for name, address in (("server", config.server), ("admin", config.admin)):
             self._ports.setdefault(name, free_port(address.host, address.port))
         return running.on_this_machine(config, self._ports["server"]).model_copy(
@@ -110,7 +119,7 @@ class _Session:
             }
         )
 
-    async def _accompany(self, gateway: Gateway) -> int | None:
+    async def _accompany(self, gateway: Gateway, reloader: Reloader) -> int | None:
         with running.announced(gateway.config, gateway.port):
             report.print_start(gateway, event_api_url=self._event_api_url, local=self._event_api is not None)
             settled = await _send_samples(gateway, self._samples)
@@ -120,8 +129,23 @@ class _Session:
                 return 0 if _all_forwarded(settled, len(self._samples)) else 1
             line("")
             line(f"Serving until Ctrl-C. Send more with: gateway send {next(iter(gateway.config.sources))}")
-            await asyncio.Event().wait()
+            await self._reload_on_change(gateway, reloader)
         return None
+
+    async def _reload_on_change(self, gateway: Gateway, reloader: Reloader) -> Never:
+        """Reload whenever the configuration or a transform is another; what is wrong with it is said in the log."""
+        watch = Watch(lambda: {str(self._path), *user_code.watched()})
+        used = self._path.read_bytes()
+        in_use = True
+        never = asyncio.Event()
+        while True:
+            await gateway.clock.wait(never, LOOK_SECONDS)
+            if not watch.moved():
+                continue
+            with suppress(OSError):
+                wanted = self._path.read_bytes()
+                if not in_use or wanted != used or user_code.changed():
+                    in_use, used = await reloader.reload(), wanted
 
 
 async def _local_event_api() -> LocalEventApi:

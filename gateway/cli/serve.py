@@ -18,6 +18,7 @@ from gateway.cli.options import ConfigOption, JsonOption, line, load_config, wri
 from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
+from gateway.reload import Reloader
 from gateway.telemetry import logs
 
 
@@ -32,7 +33,7 @@ def serve(config: ConfigOption = None) -> None:
     loaded = load_config(config)
     logs.configure(loaded.log.format, loaded.log.level)
 
-    async def announce(gateway: Gateway) -> None:
+    async def announce(gateway: Gateway, _: Reloader) -> None:
         gateway.log.started(
             urls=[registered_url(loaded, name, gateway.port) for name in loaded.sources],
             admin=f"http://{loaded.admin.host}:{gateway.admin_port}",

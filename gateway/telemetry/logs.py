@@ -166,6 +166,10 @@ class Log:
         detail = "its not_after has passed; requests signed with it are refused from now on"
         self._logger.warning("secret_ended", source=source, secret=secret, detail=detail)
 
+    def transforms_renewed(self, *, files: Sequence[str]) -> None:
+        """Say that transforms were imported again, as these files of theirs changed."""
+        self._logger.info("transforms_renewed", files=list(files))
+
     def reload_refused(self, *, faults: Sequence[str]) -> None:
         """Say that a changed configuration has faults and the old one stays in use."""
         self._logger.error("configuration_refused", faults=list(faults), detail="the old configuration stays in use")

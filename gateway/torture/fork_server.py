@@ -22,6 +22,7 @@ import uvloop
 from gateway import failpoints, providers, transform
 from gateway.app import Gateway, run
 from gateway.dev import samples
+from gateway.reload import Reloader
 from gateway.telemetry import logs
 from gateway.torture.haste import hasten
 from gateway.torture.place import Place
@@ -100,7 +101,7 @@ def _be_gateway(order: dict[str, Any]) -> int:
     hasten()
     failpoints.arm(order["failpoints"])
 
-    async def announce(gateway: Gateway) -> None:
+    async def announce(gateway: Gateway, _: Reloader) -> None:
         _tell(order["round"], "listening", port=gateway.port)
 
     try:

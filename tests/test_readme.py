@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import Event, Skip
+from gateway import Event, Skip, build
 from gateway.config import Config, SourceConfig, load
 from gateway.config.models import EventApiConfig, ServerConfig
 from gateway.find import load as load_transform
@@ -61,6 +61,22 @@ def test_every_setting_of_a_source_and_every_table_is_listed() -> None:
     """No key of a source, and no table, is left out."""
     assert [key for key in SourceConfig.model_fields if not re.search(rf"`[\w.<>]*\b{key}`|`{key} ", README)] == []
     assert [key for key in Config.model_fields if f"`{key}." not in README] == []
+
+
+def test_how_transforms_run(tmp_path: Path) -> None:
+    """The tables of docs/running-transforms.md are a valid source, whose types choose as the page says."""
+    text = (ROOT / "docs" / "running-transforms.md").read_text()
+    table, isolation = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "transforms").mkdir()
+    code = "".join(f"def {name}(delivery): ...\n" for name in ("paid", "invoice", "rest"))
+    (tmp_path / "transforms" / "acme.py").write_text(code)
+    path = tmp_path / "gateway.toml"
+    path.write_text(f'{isolation}provider = "hmac"\nverify = "none"\n{table}')
+    mapper = build.sources(load(path, ENVIRON))["acme"].mapper
+    assert mapper.isolation
+    assert (mapper.isolation.workers, mapper.isolation.memory_mb) == (2, 256)
+    chosen = [mapper.chosen(kind).reference for kind in ("invoice.paid", "invoice.sent", "order.made")]
+    assert chosen == [f"./transforms/acme.py:{name}" for name in ("paid", "invoice", "rest")]
 
 
 def test_decisions_are_numbered() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,6 +14,7 @@ from gateway.errors import BodyMalformed, HeaderRepeated, InvalidPayload
 from gateway.model import Request
 from gateway.template import LOCATED, Placeholder, Segment, locator, parse, placeholders
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 
 
@@ -182,7 +183,8 @@ def _by_size(number: float) -> int | None:
     if not 0 < number < 10**20:
         return None
     if number < 10**11:
-        return int(number * 1000)
+        # A float is often a little below what was meant: 1700000000.129 * 1000 is 1700000000128.9999.
+        return int(round(number * 1000, 3))
     milliseconds = int(number)
     while milliseconds >= 10**14:
         milliseconds //= 1000
@@ -194,7 +196,5 @@ def _from_iso(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    try:
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (OverflowError, ValueError):
-        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(milliseconds=1)

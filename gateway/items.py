@@ -12,7 +12,8 @@ from typing import Any
 from gateway import payload
 from gateway.errors import InvalidPayload
 from gateway.event_fields import EARLIEST, LATEST
-from gateway.locators import follow, pointer_tokens, to_milliseconds
+from gateway.fields import get
+from gateway.locators import to_milliseconds
 from gateway.model import Delivery, Event, Skip
 from gateway.names import event_name
 from gateway.template import require_pointer
@@ -56,17 +57,6 @@ def split(
     return _told_apart(made) or EMPTY
 
 
-def look_up(value: Any, pointer: str, default: Any = None) -> Any:
-    """Return what a JSON pointer such as "/data/0/id" leads to in a parsed payload, or the default.
-
-    Raises ValueError where the text is no pointer: https://www.rfc-editor.org/rfc/rfc6901.
-    """
-    if pointer:
-        require_pointer(pointer)
-    found = follow(value, pointer_tokens(pointer))
-    return default if found is None else found
-
-
 def _parse(delivery: Delivery) -> Any:
     try:
         return delivery.json()
@@ -78,10 +68,17 @@ def _parse(delivery: Delivery) -> Any:
 
 
 def _found(whole: Any, pointer: str) -> list[Any]:
-    found = look_up(whole, pointer, whole)
+    found = _look_up(whole, pointer, whole)
     if isinstance(found, list):
         return found
     return [found] if found != {} else []
+
+
+def _look_up(value: Any, pointer: str, default: Any = None) -> Any:
+    """Return what a JSON pointer leads to, or the default. Raises ValueError where the text is no pointer."""
+    if pointer:
+        require_pointer(pointer)
+    return get(value, pointer, default)
 
 
 def _with(fields: dict[str, Any], item: Any) -> Any:
@@ -118,7 +115,7 @@ def _values(item: Any, place: Place) -> list[Any]:
         return []
     if callable(place):
         return [place(item)]
-    return [look_up(item, pointer) for pointer in ([place] if isinstance(place, str) else place)]
+    return [_look_up(item, pointer) for pointer in ([place] if isinstance(place, str) else place)]
 
 
 def _text(value: Any) -> str:

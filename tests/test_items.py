@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import Event, InvalidPayload, Skip, look_up, split
+from gateway import Event, InvalidPayload, Skip, split
 from gateway.errors import TransformError
 from gateway.stamp import MAX_EVENTS, Stamped, stamp
 from tests.mapped import RECEIVED, delivery, entry, mapper
@@ -200,11 +200,8 @@ def test_too_many_items_are_a_dead_letter() -> None:
         stamp(entry(), mapper(), made)
 
 
-def test_looking_up() -> None:
-    """A pointer leads through objects and lists, or to the default; a text that is no pointer is refused."""
-    payload = {"a": [{"b/c": 1}], "null": None}
-    assert look_up(payload, "/a/0/b~1c") == 1
-    assert look_up(payload, "") is payload
-    assert look_up(payload, "/a/1/b", "none") == look_up(payload, "/null", "none") == "none"
-    with pytest.raises(ValueError, match="is not a JSON pointer"):
-        look_up(payload, "a.b")
+def test_what_is_no_pointer() -> None:
+    """A text that is no pointer is refused, in whatever place of a split it stands."""
+    for places in ({"items": "a.b"}, {"item_id": "a.b"}, {"item_type": "a.b"}, {"item_time": ["/a", "a.b"]}):
+        with pytest.raises(ValueError, match="is not a JSON pointer"):
+            split(delivery(), **places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
@@ -21,4 +21,4 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 
 def _inner(item: Any) -> Any:
-    return look_up(item, "/NotificationRequestItem", item)
+    return get(item, "/NotificationRequestItem", item)

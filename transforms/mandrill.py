@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
@@ -22,5 +22,5 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 def _id(item: dict[str, Any]) -> Any:
     """Return what tells an event from others: _id is the mail's, which is opened often and has many links."""
-    mail = look_up(item, "/_id")
-    return mail and [mail, look_up(item, "/ts"), look_up(item, "/url")]
+    mail = get(item, "/_id")
+    return mail and [mail, get(item, "/ts"), get(item, "/url")]

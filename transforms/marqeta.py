@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
@@ -29,4 +29,4 @@ def _item(kind: str, item: Any) -> Any:
 
 
 def _type(item: dict[str, Any]) -> str:
-    return f"{look_up(item, '/kind', '')}.{look_up(item, '/type', look_up(item, '/status', ''))}".strip(".").lower()
+    return f"{get(item, '/kind', '')}.{get(item, '/type', get(item, '/status', ''))}".strip(".").lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 LISTS = ("changes", "messaging", "standby")
 NO_KIND = {"object", "entry", "sender", "recipient", "timestamp", "field", "value"}
@@ -14,7 +14,7 @@ NO_KIND = {"object", "entry", "sender", "recipient", "timestamp", "field", "valu
 def transform(delivery: Delivery) -> list[Event] | Skip:
     """Make one event per change or message, with the object and the entry it is of."""
     payload = delivery.json()
-    entries = look_up(payload, "/entry")
+    entries = get(payload, "/entry")
     return split(
         delivery,
         list(_items(payload, entries)) if isinstance(entries, list) else "",
@@ -26,9 +26,9 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 def _items(payload: Any, entries: list[Any]) -> Iterator[Any]:
     for entry in entries:
-        lists = [listed for name in LISTS if isinstance(listed := look_up(entry, f"/{name}"), list)]
+        lists = [listed for name in LISTS if isinstance(listed := get(entry, f"/{name}"), list)]
         rest = {key: value for key, value in entry.items() if key not in LISTS} if lists else entry
-        around = {"object": look_up(payload, "/object"), "entry": rest}
+        around = {"object": get(payload, "/object"), "entry": rest}
         if not lists:
             yield around
         for item in (item for listed in lists for item in listed):
@@ -37,10 +37,10 @@ def _items(payload: Any, entries: list[Any]) -> Iterator[Any]:
 
 def _id(item: dict[str, Any]) -> Any:
     """Return a message's id; anything else is told from others by the whole of it, which holds the entry's time."""
-    return look_up(item, "/message/mid", item)
+    return get(item, "/message/mid", item)
 
 
 def _type(item: dict[str, Any]) -> str:
     """Name a change by its field and a message by what it holds: message, postback, read, reaction, ..."""
-    kind = look_up(item, "/field", next((key for key in item if key not in NO_KIND), ""))
-    return f"{look_up(item, '/object', '')}.{kind}".strip(".")
+    kind = get(item, "/field", next((key for key in item if key not in NO_KIND), ""))
+    return f"{get(item, '/object', '')}.{kind}".strip(".")

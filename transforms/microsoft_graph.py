@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
@@ -18,7 +18,7 @@ def _without_secret(item: Any) -> Any:
 
 def _type(item: dict[str, Any]) -> str:
     """Name a change after the resource's type, such as #Microsoft.Graph.Message, and a lifecycle event by itself."""
-    if lifecycle := look_up(item, "/lifecycleEvent"):
+    if lifecycle := get(item, "/lifecycleEvent"):
         return f"subscription.{lifecycle}"
-    noun = str(look_up(item, "/resourceData/@odata.type", "resource")).rpartition(".")[2]
-    return f"{noun.removeprefix('#').lower()}.{look_up(item, '/changeType', 'changed')}"
+    noun = str(get(item, "/resourceData/@odata.type", "resource")).rpartition(".")[2]
+    return f"{noun.removeprefix('#').lower()}.{get(item, '/changeType', 'changed')}"

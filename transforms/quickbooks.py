@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
     """Make one event per changed entity, with the company it is of; a list at the top is of CloudEvents."""
     payload = delivery.json()
-    companies = look_up(payload, "/eventNotifications")
+    companies = get(payload, "/eventNotifications")
     if not isinstance(companies, list):
         return split(delivery, item_id="/id", item_type="/type", item_time="/time")
     return split(
@@ -23,8 +23,8 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 
 def _entities(company: Any) -> list[Any]:
-    entities = look_up(company, "/dataChangeEvent/entities")
+    entities = get(company, "/dataChangeEvent/entities")
     if not isinstance(entities, list):
         return [company]
-    realm = look_up(company, "/realmId")
+    realm = get(company, "/realmId")
     return [{"realmId": realm, **entity} if isinstance(entity, dict) else entity for entity in entities]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
@@ -13,13 +13,13 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 
 def _id(item: dict[str, Any]) -> Any:
-    return look_up(item, "/timeUUID", item)
+    return get(item, "/timeUUID", item)
 
 
 def _type(item: dict[str, Any]) -> str:
     """Name a change of a gate or an experiment by what was done to it, anything else by its own name."""
-    action = look_up(item, "/metadata/action")
-    name = str(look_up(item, "/eventName", ""))
+    action = get(item, "/metadata/action")
+    name = str(get(item, "/eventName", ""))
     if action and name.endswith("config_change"):
-        return f"{look_up(item, '/metadata/type', 'Config')}.{action}"
+        return f"{get(item, '/metadata/type', 'Config')}.{action}"
     return name.removeprefix("statsig::")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 LISTS = ("messages", "statuses")
 MESSAGE, STATUS = "/value/messages/0", "/value/statuses/0"
@@ -13,7 +13,7 @@ MESSAGE, STATUS = "/value/messages/0", "/value/statuses/0"
 
 def transform(delivery: Delivery) -> list[Event] | Skip:
     """Make one event per message or status: the change it came in, with that one alone, and the entry it is of."""
-    entries = look_up(delivery.json(), "/entry")
+    entries = get(delivery.json(), "/entry")
     return split(
         delivery,
         [item for entry in entries for item in _items(entry)] if isinstance(entries, list) else "",
@@ -24,7 +24,7 @@ def transform(delivery: Delivery) -> list[Event] | Skip:
 
 
 def _items(entry: Any) -> Iterator[Any]:
-    changes = look_up(entry, "/changes")
+    changes = get(entry, "/changes")
     if not isinstance(changes, list):
         yield entry
         return
@@ -40,17 +40,17 @@ def _items(entry: Any) -> Iterator[Any]:
 
 
 def _list(change: Any, pointer: str) -> list[Any]:
-    found = look_up(change, pointer)
+    found = get(change, pointer)
     return found if isinstance(found, list) else []
 
 
 def _id(item: dict[str, Any]) -> Any:
     """Return the id of the message, which its statuses share; what has none is told by the whole of it."""
-    return look_up(item, f"{MESSAGE}/id", look_up(item, f"{STATUS}/id", item))
+    return get(item, f"{MESSAGE}/id", get(item, f"{STATUS}/id", item))
 
 
 def _type(item: dict[str, Any]) -> str:
-    if look_up(item, MESSAGE) is not None:
+    if get(item, MESSAGE) is not None:
         return "message.received"
-    status = look_up(item, f"{STATUS}/status")
-    return f"message.{status}" if status else str(look_up(item, "/field", ""))
+    status = get(item, f"{STATUS}/status")
+    return f"message.{status}" if status else str(get(item, "/field", ""))

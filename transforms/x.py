@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway import Delivery, Event, Skip, look_up, split
+from gateway import Delivery, Event, Skip, get, split
 
 END = "_events"
 
@@ -35,9 +35,9 @@ def _type(item: dict[str, Any]) -> str:
 def _id(item: dict[str, Any]) -> Any:
     """Return the id of the post or the message; what has none is told by the whole of it, which holds a time."""
     fact = _only(item)[1]
-    return look_up(fact, "/id_str", look_up(fact, "/id", item))
+    return get(fact, "/id_str", get(fact, "/id", item))
 
 
 def _time(item: dict[str, Any]) -> Any:
     fact = _only(item)[1]
-    return look_up(fact, "/timestamp_ms", look_up(fact, "/created_timestamp"))
+    return get(fact, "/timestamp_ms", get(fact, "/created_timestamp"))

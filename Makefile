@@ -42,7 +42,7 @@ docs: $(STAMP) ## Write docs/providers from the catalogue
 	$(BIN)/python -m gateway.dev.provider_pages docs/providers
 
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
-	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/transforms
+	$(BIN)/python -m pytest -q --update-golden tests/transforms
 
 bench: $(STAMP) ## Measure CPU time per webhook, and per verification
 	$(BIN)/python benchmarks/verification.py

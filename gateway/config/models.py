@@ -132,6 +132,14 @@ class RejectionsConfig(Table):
     keep_addresses: bool = Field(default=False, description="Whether the addresses of the peers are kept.")
 
 
+class RecordConfig(Table):
+    """What `gateway record` masks besides what gives itself away; docs/transforms.md."""
+
+    mask: Texts = Field((), strict=False, description="Fields to mask: names, or paths from the top joined by dots.")
+    keep: Texts = Field((), strict=False, description="Fields to keep, likewise.")
+    mask_ids: bool = Field(default=False, description="Whether ids are masked too.")
+
+
 class AnswerConfig(Table):
     """What the provider is told where a delivery was kept, or known already; else what it expects."""
 
@@ -240,6 +248,7 @@ class Config(Table):
     inbox: InboxConfig = Field(default_factory=InboxConfig)
     log: LogConfig = Field(default_factory=LogConfig)
     rejections: RejectionsConfig = Field(default_factory=RejectionsConfig)
+    record: RecordConfig = Field(default_factory=RecordConfig)
     sources: dict[str, SourceConfig] = Field(
         default_factory=dict,
         description="The inlets by name, of which there is at least one; the URL of one is /webhooks/<name>.",

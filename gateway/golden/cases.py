@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from gateway.errors import ConfigError
 
@@ -28,7 +29,9 @@ class Cases:
 
     def has(self, folder: Path) -> bool:
         """Tell whether a folder's pairs are among these."""
-        return folder.is_relative_to(self.root) and folder.relative_to(self.root).match(self.pattern)
+        if not folder.is_relative_to(self.root):
+            return False
+        return fnmatchcase(folder.relative_to(self.root).as_posix(), PurePosixPath(self.pattern).as_posix())
 
     def transform(self, folder: Path) -> str:
         """Return the reference of the transform for a folder."""

@@ -7,7 +7,7 @@ import difflib
 import json
 from pathlib import Path
 
-from gateway import recording
+from gateway import providers, recording
 from gateway.errors import InvalidPayload, TransformError
 from gateway.golden.no_network import no_network
 from gateway.model import Delivery, Entry, Skip
@@ -27,14 +27,33 @@ def events_of(path: Path, reference: str, folder: Path, *, prefix: str = "", net
     makes others in a second run.
     """
     delivery = _read(path)
-    mapper = Mapper(delivery.source, reference, load(reference, folder), prefix or delivery.provider)
-    first, second = _made(delivery, mapper, network=network), _made(delivery, mapper, network=network)
+    mapper = Mapper(delivery.source, reference, load(reference, folder), prefix or _prefix(delivery.provider))
+    first, second = made(delivery, mapper, network=network), made(delivery, mapper, network=network)
     if first != second:
         raise TransformError(
             f"{reference} made other events of the same delivery in a second run; it must not use a clock, randomness, "
             f"or what an earlier call left behind\n{difference(first, second, 'first run', 'second run')}"
         )
     return first
+
+
+def made(delivery: Delivery, mapper: Mapper, *, network: bool = False) -> str:
+    """Return the events that a transform makes of a delivery. Raises TransformError as `events_of` does."""
+    with no_network(allowed=network) as tried:
+        mapped = asyncio.run(_run(delivery, mapper))
+    if tried:
+        raise TransformError(
+            f"{mapper.reference} reached for the network ({tried[0]}), so its events depend on more than the delivery; "
+            "give the folder network=allowed in gateway_golden where that is meant"
+        )
+    if isinstance(mapped, TransformError):
+        raise mapped
+    if not isinstance(mapped, Stamped | Skip):
+        raise TransformError(f"{mapper.reference} was not run")
+    for event in mapped.events if isinstance(mapped, Stamped) else ():
+        if len(event.body) > MAX_EVENT_BYTES:
+            raise TransformError(f"{mapper.reference} made {event.name} of {len(event.body)} bytes, {OVER}")
+    return render(mapped)
 
 
 def render(mapped: Stamped | Skip) -> str:
@@ -56,22 +75,13 @@ def _read(path: Path) -> Delivery:
         raise TransformError(f"{path.name}: {error}") from None
 
 
-def _made(delivery: Delivery, mapper: Mapper, *, network: bool) -> str:
-    with no_network(allowed=network) as tried:
-        mapped = asyncio.run(_run(delivery, mapper))
-    if tried:
-        raise TransformError(
-            f"{mapper.reference} reached for the network ({tried[0]}), so its events depend on more than the delivery; "
-            "give the folder network=allowed in gateway_golden where that is meant"
-        )
-    if isinstance(mapped, TransformError):
-        raise mapped
-    if not isinstance(mapped, Stamped | Skip):
-        raise TransformError(f"{mapper.reference} was not run")
-    for event in mapped.events if isinstance(mapped, Stamped) else ():
-        if len(event.body) > MAX_EVENT_BYTES:
-            raise TransformError(f"{mapper.reference} made {event.name} of {len(event.body)} bytes, {OVER}")
-    return render(mapped)
+def _prefix(name: str) -> str:
+    """Return what event names of a provider begin with unless the configuration says otherwise."""
+    try:
+        provider = providers.get(name)
+    except KeyError:  # a provider that a user wrote, which only the configuration knows
+        return name
+    return provider.prefix or name
 
 
 async def _run(delivery: Delivery, mapper: Mapper) -> object:

@@ -7,7 +7,20 @@ from tests.cli import child
 from tests.cli.conftest import Cli
 from tests.world import TOML
 
-COMMANDS = ["serve", "check", "dev", "send", "sources", "deliveries", "show", "replay", "try", "selftest"]
+COMMANDS = [
+    "serve",
+    "check",
+    "dev",
+    "send",
+    "sources",
+    "deliveries",
+    "show",
+    "replay",
+    "try",
+    "new",
+    "record",
+    "selftest",
+]
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,19 @@ def test_faulty_recording(run: Run, pytester: pytest.Pytester) -> None:
 
 def test_other_folders_are_left_alone(run: Run) -> None:
     """Recordings in folders that no line names are no tests."""
-    assert run(line="elsewhere = {module}:transform").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert run(line="old = {module}:transform").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert run(line="elsewhere/golden = {module}:transform").ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert run(line="").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_the_folder_itself(run: Run, pytester: pytest.Pytester) -> None:
+    """The folder of the configuration is named by a dot, one below it with or without one before it."""
+    run(line="./golden = {module}:transform").assert_outcomes(passed=1)
+    text = (pytester.path / "tox.ini").read_text().replace("./golden", ".")
+    (pytester.path / "tox.ini").write_text(text)
+    for path in (pytester.path / "golden").iterdir():
+        path.rename(pytester.path / path.name)
+    pytester.runpytest_inprocess(*BARE).assert_outcomes(passed=1)
 
 
 def test_folders_by_pattern(run: Run, pytester: pytest.Pytester) -> None:

@@ -21,7 +21,11 @@ def test_names(said: str, name: str) -> None:
 
 def test_the_batch(tmp_path: Path) -> None:
     """The transform of the page makes of the body of the page the event that the page tells."""
-    [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    [code] = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+        if "import Delivery, Event, Skip, split" in block
+    ]
     (tmp_path / "page_batch.py").write_text(code)
     [body] = re.findall(r"Of `(.+?)` that makes", PAGE)
     made = load("page_batch:transform", tmp_path)(delivery(content=body.encode(), received_at=1_763_719_200_000))

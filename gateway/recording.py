@@ -16,7 +16,7 @@ _OPTIONAL: dict[str, type] = {
     "version": str,
     "headers": dict,
     "query": str,
-    "secret": int,
+    "secret": str,
     "traceparent": str,
 }
 _BYTES = ("body", "content")

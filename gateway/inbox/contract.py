@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
-from gateway.history import Counts, History, Query, Replayed
+from gateway.history import Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox.disk_space import Space
-from gateway.model import Delivery, Lease, Receipt, ReplayMode, Settlement
+from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
 
 class Inbox(Protocol):
@@ -80,6 +80,25 @@ class Inbox(Protocol):
 
     async def get(self, key: int) -> History | None:
         """Return the life of one entry with its body, or None."""
+        ...
+
+    async def stored(self, query: Query) -> list[Entry]:
+        """Return entries that match and still have their body, with it, in ascending order of their keys.
+
+        One call is one small step of at most `query.limit` entries, of which there may be fewer when bodies are large;
+        the next one takes the last key as its `Query.after`, and an empty list is the end.
+        """
+        ...
+
+    async def count_stored(self, query: Query) -> int:
+        """Count the entries that match and still have their body, whatever the query's limit."""
+        ...
+
+    async def event_names(self, source: str, after: int, limit: int) -> NamesSeen:
+        """Return the names of the events sent for the next `limit` entries after a key, of one source or of all.
+
+        One call is one small step; what retention has taken is not seen.
+        """
         ...
 
     async def counts(self) -> Counts:

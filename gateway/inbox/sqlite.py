@@ -14,8 +14,8 @@ from typing import TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
-from gateway.history import Counts, History, Query, Replayed
-from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_writes
+from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_walk, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
@@ -24,7 +24,7 @@ from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
-from gateway.model import Delivery, Lease, Receipt, ReplayMode, Settlement
+from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
 T = TypeVar("T")
 
@@ -153,6 +153,18 @@ class SqliteInbox:
     async def get(self, key: int) -> History | None:
         """Return the life of one entry with its body, or None."""
         return await self._reader.run(lambda db: sqlite_search.get(db, key))
+
+    async def stored(self, query: Query) -> list[Entry]:
+        """Return the next entries that match and have their body, with it."""
+        return await self._reader.run(lambda db: sqlite_walk.stored(db, query))
+
+    async def count_stored(self, query: Query) -> int:
+        """Count the entries that match and have their body."""
+        return await self._reader.run(lambda db: sqlite_walk.count_stored(db, query))
+
+    async def event_names(self, source: str, after: int, limit: int) -> NamesSeen:
+        """Return the names of the events of the next entries."""
+        return await self._reader.run(lambda db: sqlite_walk.event_names(db, source, after, limit))
 
     async def counts(self) -> Counts:
         """Count entries by source and state."""

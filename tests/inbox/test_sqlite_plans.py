@@ -162,3 +162,30 @@ def test_conditions_bind_their_values() -> None:
     assert value not in conditions
     assert values == [value] * 6 + [5, 6]
     assert delivery(value).id == value
+
+
+@pytest.mark.parametrize("fields", [{}, {"source": "acme"}, {"since": 1, "until": 2}, {"type": "order.created"}])
+async def test_a_walk_reads_in_the_order_of_its_steps(
+    tmp_path: Path, inbox: SqliteInbox, plans: Plans, fields: dict[str, object]
+) -> None:
+    """A step over stored deliveries goes on from the last key and stops at its limit, without sorting."""
+    await keep(inbox, "evt_1")
+    plans.statements.clear()
+    await inbox.stored(Query(after=1, **fields))  # type: ignore[arg-type]  # columns of the table
+    assert costly(plans.explain(tmp_path / "inbox.db")) == []
+
+
+@pytest.mark.parametrize("source", ["", "acme"])
+async def test_names_are_counted_in_bounded_steps(
+    tmp_path: Path, inbox: SqliteInbox, plans: Plans, source: str
+) -> None:
+    """A step over event names reads its own range of keys alone, however many entries there are."""
+    await keep(inbox, "evt_1")
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease))], NOW)
+    plans.statements.clear()
+    assert (await inbox.event_names(source, 0, 10)).names
+    lines = plans.explain(tmp_path / "inbox.db")
+    assert "SEARCH events USING PRIMARY KEY (key>? AND key<?)" in lines
+    assert "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)" in lines
+    assert [line for line in lines if line.startswith("SCAN")] == []

@@ -7,7 +7,22 @@ import sys
 
 import typer
 
-from gateway.cli import dev, doctor, init, inspect, new, provider, record, replay, selftest, send, serve, trial
+from gateway.cli import (
+    dev,
+    doctor,
+    events,
+    init,
+    inspect,
+    new,
+    provider,
+    record,
+    replay,
+    selftest,
+    send,
+    serve,
+    shadow,
+    trial,
+)
 from gateway.cli.options import tell
 from gateway.errors import GatewayError, OutputLost
 
@@ -18,7 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (init, serve, dev, send, provider, inspect, doctor, replay, trial, new, record, selftest):
+for group in (
+    init,
+    serve,
+    dev,
+    send,
+    provider,
+    inspect,
+    events,
+    doctor,
+    replay,
+    trial,
+    shadow,
+    new,
+    record,
+    selftest,
+):
     group.register(app)
 
 

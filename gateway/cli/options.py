@@ -15,8 +15,10 @@ from gateway import build
 from gateway.cli import running
 from gateway.config import Config, default_path, load
 from gateway.dev import demo
-from gateway.errors import ConfigError, GatewayError, InboxLocked, InboxUnsupported
+from gateway.errors import ConfigError, GatewayError, InboxLocked, InboxUnsupported, TransformError
 from gateway.sources import Source
+from gateway.transform import Mapper
+from gateway.transform import load as load_transform
 
 ConfigOption = Annotated[
     Path | None,
@@ -28,6 +30,9 @@ SourceOption = Annotated[str, typer.Option(metavar="SOURCE", help="Only of this 
 TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only of this type.")]
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Only with this text in their reason.")]
 SinceOption = Annotated[str, typer.Option(metavar="TIME", help="Received at or after: ISO 8601 (UTC), or 2h, 3d ago.")]
+TransformOption = Annotated[
+    str, typer.Option(metavar="REFERENCE", help="The transform to run in place of the source's, as in gateway.toml.")
+]
 UntilOption = Annotated[str, typer.Option(metavar="TIME", help="Received before: ISO 8601 (UTC), or 2h, 3d ago.")]
 
 out = Console(highlight=False)
@@ -67,6 +72,24 @@ def find_source(config: Config, name: str) -> Source:
         known = ", ".join(sorted(config.sources))
         raise ConfigError([f"{config.path}: sources.{name}: there is no such source; the sources are {known}"])
     return build.sources(config)[name]
+
+
+def mapper_of(config: Config, source: Source, reference: str) -> Mapper:
+    """Return the source's mapper with another transform in it. Raises ConfigError when that cannot be loaded."""
+    own = source.mapper
+    try:
+        function = load_transform(reference, config.path.parent)
+    except TransformError as error:
+        raise ConfigError([f"--transform: {error}"]) from error
+    return Mapper(
+        source=own.source,
+        reference=reference,
+        function=function,
+        prefix=own.prefix,
+        timeout_seconds=own.timeout_seconds,
+        metadata=own.metadata,
+        big_integers=own.big_integers,
+    )
 
 
 def plain(text: object) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import moments, report
+from gateway.cli.interruption import INTERRUPTED
 from gateway.cli.options import (
     ConfigOption,
     JsonOption,
@@ -33,7 +34,6 @@ from gateway.history import Query
 from gateway.model import ReplayMode, State
 
 RATE = 50
-INTERRUPTED = 130
 
 
 class Settled(enum.StrEnum):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.cli import moments
+from gateway.cli.interruption import ctrl_c
 from gateway.cli.options import err
 from gateway.cli.replay_plan import Plan
 from gateway.cli.replay_steps import open_steps
@@ -55,7 +52,7 @@ async def walk_plan(config: Config, run: Run, found: Plan, *, quiet: bool) -> No
     """Run what was planned, behind a progress bar on a terminal; `run` tells how far it came, also after an error."""
     clock = SystemClock()
     columns = (TextColumn("replay"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with _ctrl_c() as stop, open_steps(config, run.mode, clock) as steps:
+    async with ctrl_c() as stop, open_steps(config, run.mode, clock) as steps:
         run.served_by = steps.url
         with Progress(*columns, console=err, disable=quiet or not err.is_terminal) as progress:
             bar = progress.add_task("", total=found.count)
@@ -64,19 +61,3 @@ async def walk_plan(config: Config, run: Run, found: Plan, *, quiet: bool) -> No
                 run.last_key = taken.last_key
                 progress.update(bar, completed=run.replayed)
         run.stopped = stop.is_set() and run.replayed < found.count
-
-
-@asynccontextmanager
-async def _ctrl_c() -> AsyncIterator[asyncio.Event]:
-    """Give an event that the first Ctrl-C sets; the second one ends the command at once."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-
-    def stop_here() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
-        stop.set()
-
-    loop.add_signal_handler(signal.SIGINT, stop_here)
-    try:
-        yield stop
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)

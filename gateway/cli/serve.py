@@ -12,7 +12,7 @@ import uvloop
 
 from gateway import build
 from gateway.app import Gateway, run
-from gateway.cli import machine
+from gateway.cli import advice, machine
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
 from gateway.clock import SystemClock
@@ -53,18 +53,21 @@ def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
 
 
 def check(config: ConfigOption = None, *, json: JsonOption = False) -> None:
-    """Find every fault that `gateway serve` would, without starting it."""
+    """Find every fault that `gateway serve` would, without starting it, and advise on the names of events."""
     loaded, faults = _examine(config)
     notes = build.notes(loaded, SystemClock().wall()) if loaded else {}
+    advised = advice.on_names(loaded) if loaded and not faults else []
     if json:
         names = sorted(loaded.sources) if loaded else []
         path = str((config or default_path()).absolute())
-        write_json({"file": path, "sources": names, "notes": notes, "faults": faults})
+        write_json({"file": path, "sources": names, "notes": notes, "advice": advised, "faults": faults})
         raise typer.Exit(2 if faults else 0)
     if loaded is None or faults:
         raise ConfigError(faults)
     for name, note in notes.items():
         line(f"{loaded.path}: sources.{name}: {note}")
+    for sentence in advised:
+        line(f"advice: {sentence}", "dim")
     counted = "1 source" if len(loaded.sources) == 1 else f"{len(loaded.sources)} sources"
     line(f"{loaded.path}: no faults; {counted}: {', '.join(sorted(loaded.sources))}")
 

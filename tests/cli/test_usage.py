@@ -19,6 +19,8 @@ COMMANDS = [
     "try",
     "new",
     "record",
+    "shadow",
+    "events",
     "selftest",
 ]
 

@@ -1,0 +1,1 @@
+"""Compare what two transforms make of the same deliveries."""

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import replace
+import linecache
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from gateway import recording
-from gateway.cli.options import ConfigOption, JsonOption, complain, find_source, load_to_look, out, write_json
-from gateway.cli.store import inbox_file, read
+from gateway.cli import trial_diff
+from gateway.cli.options import (
+    ConfigOption,
+    JsonOption,
+    TransformOption,
+    complain,
+    find_source,
+    load_to_look,
+    mapper_of,
+    out,
+    write_json,
+)
+from gateway.cli.trial_delivery import from_file, from_inbox
+from gateway.cli.watching import rerun_on_change
 from gateway.config import Config
-from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
-from gateway.history import History, Query
-from gateway.inbox.contract import Inbox
-from gateway.model import Delivery, Entry, Request, Skip
-from gateway.sources import Source
-from gateway.transform import Runner
-from gateway.verify import verify
+from gateway.errors import ConfigError, TransformError
+from gateway.model import Entry, Skip, StampedEvent
+from gateway.transform import Mapped, Mapper, Postponed, Runner
+
+_PLACE = re.compile(r"\((.+):(\d+)\)$")
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -36,6 +45,8 @@ HeaderOption = Annotated[
     list[Any] | None,
     typer.Option(metavar="'NAME: VALUE'", parser=_header, help="A header for a body (repeatable)."),
 ]
+DiffOption = Annotated[bool, typer.Option("--diff", help="Compare with what was sent, and with --transform.")]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Run again whenever the transform or the file changes.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,82 +58,87 @@ def try_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source whose transform runs.")],
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A body, a recorded delivery, or a delivery id.")],
     *,
-    config: ConfigOption = None,
+    transform: TransformOption = "",
+    diff: DiffOption = False,
+    watch: WatchOption = False,
     header: HeaderOption = None,
     json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Run a source's transform on a file or a stored delivery and show the events; nothing is sent or kept.
 
     Exits 1 when the transform fails, or when the gateway would not have taken the file.
     """
-    loaded = load_to_look(config)
+
+    def run() -> Config:
+        loaded = load_to_look(config)
+        _try(loaded, source, what, transform, header or [], diff=diff, json=json)
+        return loaded
+
+    if watch:
+        rerun_on_change(run, config, (Path(what),), transform)
+    else:
+        run()
+
+
+def _try(
+    loaded: Config,
+    source: str,
+    what: str,
+    transform: str,
+    headers: list[tuple[str, str]],
+    *,
+    diff: bool,
+    json: bool,
+) -> None:
     chosen = find_source(loaded, source)
+    mapper = mapper_of(loaded, chosen, transform) if transform else chosen.mapper
     path = Path(what)
-    delivery = _from_file(path, chosen, header or []) if path.exists() else _from_inbox(loaded, source, what)
-    [mapped] = asyncio.run(_map(Entry(0, delivery), chosen))
-    match mapped:
-        case TransformError():
-            raise mapped
-        case Skip(reason=reason):
-            events: list[Any] = []
-            complain(f"skipped: {reason}")
-        case _:
-            events = [orjson.loads(event.body) for event in mapped.events]
-    if json:
-        write_json(events)
+    history = None if path.exists() else from_inbox(loaded, source, what)
+    if diff and history is None and not transform:
+        raise ConfigError(["--diff: a file was never sent; name a stored delivery, or another --transform to compare"])
+    delivery = history.entry.delivery if history else from_file(path, chosen, headers)
+    mappers = [mapper, chosen.mapper] if diff and transform else [mapper]
+    mapped, *configured = asyncio.run(_map(Entry(0, delivery), mappers))
+    events = _events(mapped)
+    if not diff:
+        _show(events, json=json)
         return
-    for event in events:
-        out.print_json(data=event)
+    trial_diff.tell(events, history, configured[0] if configured else None, chosen.mapper.reference, json=json)
 
 
-async def _map(entry: Entry, source: Source) -> Any:
+async def _map(entry: Entry, mappers: list[Mapper]) -> list[Mapped]:
     runner = Runner()
     try:
-        return await runner.run([(entry, source.mapper)])
+        return await runner.run([(entry, mapper) for mapper in mappers])
     finally:
         await runner.close()
 
 
-def _from_file(path: Path, source: Source, headers: list[tuple[str, str]]) -> Delivery:
-    """Read a recorded delivery, or take the file as the body of a request that need not be signed."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read ({error.strerror}); name a readable file"]) from error
-    try:
-        return replace(recording.loads(content), source=source.name)
-    except InvalidPayload as error:
-        if _is_meant_as_recording(content):
-            raise InvalidPayload(f"{path}: {error}") from error
-    if "content-type" not in dict(headers):
-        headers = [*headers, ("content-type", "application/json")]
-    now = int(time.time() * 1000)
-    request = Request("POST", source.path, "", tuple(headers), content, now)
-    try:
-        result = verify(request, replace(source, verified=False), now)
-    except RequestRejected as error:
-        raise TransformError(f"{path}: {error}") from error
-    if not isinstance(result, Delivery):
-        raise TransformError(f"{path}: this is a handshake, which is answered and never mapped")
-    return replace(result, verified=True)
+def _events(mapped: Mapped) -> tuple[StampedEvent, ...]:
+    """Return the events, having told why there are none. Raises TransformError."""
+    match mapped:
+        case TransformError():
+            raise TransformError(f"{mapped}{_quoted(str(mapped))}")
+        case Postponed():
+            raise TransformError("the transform did not come to its end; try it again")
+        case Skip(reason=reason):
+            complain(f"skipped: {reason}")
+            return ()
+    return mapped.events
 
 
-def _is_meant_as_recording(content: bytes) -> bool:
-    try:
-        document = orjson.loads(content)
-    except ValueError:
-        return False
-    return isinstance(document, dict) and {"source", "provider", "received_at"} <= document.keys()
+def _quoted(sentence: str) -> str:
+    """Return the line of the user's code whose place a sentence ends with."""
+    place = _PLACE.search(sentence)
+    code = linecache.getline(place[1], int(place[2])).strip() if place else ""
+    return f" in the line: {code}" if code else ""
 
 
-def _from_inbox(config: Config, source: str, identifier: str) -> Delivery:
-    async def find(inbox: Inbox) -> History | None:
-        found = await inbox.search(Query(id=identifier, source=source, limit=1))
-        return await inbox.get(found[0].entry.key) if found else None
-
-    history = read(config, find) if inbox_file(config) else None
-    if history is None:
-        raise ConfigError([f"{identifier}: neither a file nor the id of a delivery that {source} has in the inbox"])
-    if not history.body_kept:
-        raise ConfigError([f"{identifier}: its body is gone, as inbox.retention_days have passed"])
-    return history.entry.delivery
+def _show(events: tuple[StampedEvent, ...], *, json: bool) -> None:
+    documents = [orjson.loads(event.body) for event in events]
+    if json:
+        write_json(documents)
+        return
+    for document in documents:
+        out.print_json(data=document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -12,7 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +63,33 @@ async def serving(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         async with asyncio.timeout(SECONDS):
             await child.communicate()
     assert child.returncode == 0
+
+
+@contextlib.asynccontextmanager
+async def watching(*arguments: str) -> AsyncIterator[Callable[[], Awaitable[list[str]]]]:
+    """Run a command that writes JSON again and again; give what waits for the next and returns its events' names.
+
+    At the end of the block, press Ctrl-C and expect exit code 0.
+    """
+    process = await _start(*arguments)
+    out = process.stdout
+    assert out is not None
+
+    async def names() -> list[str]:
+        text = b""
+        async with asyncio.timeout(SECONDS):
+            while not text.endswith(b"\n]\n"):
+                text += await out.readline()
+        return [event["name"] for event in json.loads(text)]
+
+    try:
+        yield names
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(SECONDS):
+            await process.communicate()
+    assert process.returncode == 0
 
 
 def on_a_terminal(*arguments: str, columns: int) -> list[str]:

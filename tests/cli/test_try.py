@@ -5,6 +5,7 @@ import pytest
 
 from gateway import recording
 from gateway.model import Delivery
+from tests.cli import child
 from tests.cli.conftest import Beside, Cli
 from tests.signed import dumps
 from tests.world import TOML
@@ -26,6 +27,13 @@ def transform(delivery):
     if payload.get("raise"):
         raise LookupError("no such thing")
     return [Event(name=f"item.{index}", data={"index": index}) for index in range(payload["many"])]
+"""
+
+OTHER = """
+from gateway import Event
+
+def transform(delivery):
+    return Event(name="customer.made", data={**delivery.json(), "livemode": "no"})
 """
 
 
@@ -140,3 +148,69 @@ def test_nothing_to_try(cli: Cli, arguments: list[str], told: str) -> None:
     result = cli("try", *arguments)
     assert (result.code, result.out) == (2, "")
     assert told in result.err
+
+
+@pytest.fixture
+def other_map(folder: Path) -> None:
+    """Write a transform beside the configured ones."""
+    (folder / "other_map.py").write_text(OTHER)
+
+
+async def test_diff_against_what_was_sent(beside: Beside, other_map: None) -> None:
+    """Events are compared with the names and ids that were sent, and their data with what another transform makes."""
+    await beside.send("stripe")
+    [history] = await beside.world.settled(1)
+    identifier = history.entry.delivery.id
+    same = await beside("try", "stripe", identifier, "--diff")
+    assert (same.code, same.out.splitlines()[0]) == (0, "Against what was sent (forwarded): no difference")
+    assert "the data is not compared" in same.out
+    found = (await beside("try", "stripe", identifier, "--diff", "--transform", "other_map:transform", "--json")).json
+    new_id = f"stripe:{identifier}:customer.made"
+    assert [event["id"] for event in found["events"]] == [new_id]
+    names = [
+        {"event": new_id, "field": "name", "before": '"stripe/customer.created"', "after": '"stripe/customer.made"'},
+        {"event": new_id, "field": "id", "before": f'"{history.events[0].id}"', "after": f'"{new_id}"'},
+    ]
+    assert found["sent"] == names
+    data = {"event": new_id, "field": "data.livemode", "before": "false", "after": '"no"'}
+    assert [row for row in found["configured"] if row not in names] == [data]
+    told = await beside("try", "stripe", identifier, "--diff", "--transform", "other_map:transform")
+    assert "data.livemode" in told.out
+    assert "the data is compared with what transforms.stripe:transform makes of it now" in told.out
+
+
+def test_diff_of_a_file(cli: Cli, other_map: None) -> None:
+    """A file is compared with the configured transform; without another transform there is nothing to compare."""
+    [event] = cli("try", "stripe", "body.json", "--transform", "other_map:transform", "--json").json
+    assert (event["name"], event["data"]["livemode"]) == ("stripe/customer.made", "no")
+    found = cli("try", "stripe", "body.json", "--diff", "--transform", "other_map:transform", "--json").json
+    assert found["sent"] is None
+    assert {row["field"] for row in found["configured"]} == {"name", "id", "data.livemode"}
+    refused = cli("try", "stripe", "body.json", "--diff")
+    assert (refused.code, refused.err.startswith("--diff: a file was never sent")) == (2, True)
+
+
+def test_the_line_that_failed(cli: Cli) -> None:
+    """A failure names the file, the line and its code, and nothing of the gateway's own."""
+    Path("x.json").write_bytes(dumps({"raise": 1}))
+    told = cli("try", "own", "x.json").err
+    place = f"({Path.cwd()}/own_map.py:9) in the line: raise LookupError"
+    assert place in told
+    assert "gateway/" not in told
+
+
+def write(file: str, content: bytes | str) -> None:
+    """Write a file of the folder."""
+    Path(file).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+async def test_watch(folder: Path) -> None:
+    """Each change of the transform or the file runs it again, a broken one is told, and Ctrl-C is exit code 0."""
+    write("x.json", dumps({"many": 1}))
+    async with child.watching("try", "own", "x.json", "--watch", "--json") as names:
+        assert await names() == ["hmac/item.0"]
+        write("x.json", dumps({"many": 2}))
+        assert await names() == ["hmac/item.0", "hmac/item.1"]
+        write("own_map.py", "def transform(delivery)")
+        write("own_map.py", TRANSFORM.replace("item.{", "piece.{"))
+        assert await names() == ["hmac/piece.0", "hmac/piece.1"]

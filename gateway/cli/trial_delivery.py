@@ -1,0 +1,66 @@
+"""The delivery that `gateway try` runs a transform on: recorded in a file, made of a body, or stored in the inbox."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from gateway import recording
+from gateway.cli.store import inbox_file, read
+from gateway.config import Config
+from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
+from gateway.history import History, Query
+from gateway.inbox.contract import Inbox
+from gateway.model import Delivery, Request
+from gateway.sources import Source
+from gateway.verify import verify
+
+
+def from_file(path: Path, source: Source, headers: list[tuple[str, str]]) -> Delivery:
+    """Read a recorded delivery, or take the file as the body of a request that need not be signed."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read ({error.strerror}); name a readable file"]) from error
+    try:
+        return replace(recording.loads(content), source=source.name)
+    except InvalidPayload as error:
+        if _is_meant_as_recording(content):
+            raise InvalidPayload(f"{path}: {error}") from error
+    if "content-type" not in dict(headers):
+        headers = [*headers, ("content-type", "application/json")]
+    now = int(time.time() * 1000)
+    request = Request("POST", source.path, "", tuple(headers), content, now)
+    try:
+        result = verify(request, replace(source, verified=False), now)
+    except RequestRejected as error:
+        raise TransformError(f"{path}: {error}") from error
+    if not isinstance(result, Delivery):
+        raise TransformError(f"{path}: this is a handshake, which is answered and never mapped")
+    return replace(result, verified=True)
+
+
+def _is_meant_as_recording(content: bytes) -> bool:
+    try:
+        document = orjson.loads(content)
+    except ValueError:
+        return False
+    return isinstance(document, dict) and {"source", "provider", "received_at"} <= document.keys()
+
+
+def from_inbox(config: Config, source: str, identifier: str) -> History:
+    """Return what the inbox has of a delivery, with its body. Raises ConfigError where it has none."""
+
+    async def find(inbox: Inbox) -> History | None:
+        found = await inbox.search(Query(id=identifier, source=source, limit=1))
+        return await inbox.get(found[0].entry.key) if found else None
+
+    history = read(config, find) if inbox_file(config) else None
+    if history is None:
+        raise ConfigError([f"{identifier}: neither a file nor the id of a delivery that {source} has in the inbox"])
+    if not history.body_kept:
+        raise ConfigError([f"{identifier}: its body is gone, as inbox.retention_days have passed"])
+    return history

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Delivery, StampedEvent
+from gateway.errors import TransformError
+from gateway.model import Delivery, Skip, StampedEvent
 from gateway.shadow.differences import ABSENT, differences, dotted, masked, shown
 from gateway.shadow.pairs import compare
 from gateway.shadow.tally import MAX_GROUPS, OTHERS, Tally
@@ -91,3 +92,12 @@ def test_groups_are_bounded() -> None:
     assert len(tally.names) == len(tally.fields) == MAX_GROUPS + 1
     assert tally.names[OTHERS].old == 20
     assert sum(group.count for group in tally.fields.values()) == number
+
+
+def test_another_outcome_is_a_change() -> None:
+    """A delivery that is skipped where it failed before has changed, though there is no event either way."""
+    tally = Tally()
+    delivery = Delivery("own", "hmac", "d1", "x", 0, b"")
+    tally.add(delivery, TransformError("broken"), Skip("not wanted"))
+    tally.add(delivery, Skip("not wanted"), Skip("not wanted"))
+    assert (tally.deliveries, tally.changed, tally.failed) == (2, 1, 0)

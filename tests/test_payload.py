@@ -1,7 +1,11 @@
-"""Payloads where memory is short; what they hold is tested with verify() and the transforms."""
+"""Payloads where memory is short, and large integers; the rest is tested with verify() and the transforms."""
 
 import subprocess
 import sys
+
+import pytest
+
+from gateway import payload
 
 PARSE = """
 import resource
@@ -31,3 +35,11 @@ def test_content_is_not_blamed_for_a_lack_of_memory() -> None:
     """Where memory is too short to parse with, that is what is told: of the content nothing is known."""
     done = subprocess.run([sys.executable, "-c", PARSE], capture_output=True, text=True, check=False)  # noqa: S603 - our own code
     assert (done.stdout.split("\n"), done.stderr) == (["no memory", "no memory", "not JSON", ""], "")
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**19, 12345678901234567890123])
+def test_large_integers_are_exact_and_counted(number: int) -> None:
+    """An integer beyond 2^53 is read as written and counted, from the first one with 16 digits on."""
+    value = payload.loads(b'{"n": %d, "small": 9007199254740992}' % number)
+    assert value == {"n": number, "small": 2**53}
+    assert payload.big_integers(payload.dumps(value), value) == 1

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli import child
+from tests.cli.conftest import Beside, Cli
 from tests.cli.stored import configure, store
 
 TRANSFORMS = """
@@ -149,3 +150,11 @@ def test_faults(cli: Cli, arguments: list[str], told: str) -> None:
     result = cli("shadow", *arguments)
     assert (result.code, result.out) == (2, "")
     assert told in result.err
+
+
+async def test_beside_a_gateway_that_serves(beside: Beside) -> None:
+    """The inbox is read while a gateway serves it, and that goes on taking deliveries."""
+    assert (await beside.send("github")).code == 0
+    result = await child.run("shadow", "github", "--transform", "transforms.generic:transform", "--json")
+    assert (result.code, result.json["deliveries"], result.json["old"]) == (0, 1, "transforms.github:transform")
+    assert (await beside.send("github")).code == 0

@@ -42,15 +42,20 @@ class Leasing:
 
 
 class Forwarder:
-    """Forwards entries until it is told to stop, several leases at a time while the lane is healthy."""
+    """Forwards entries until it is told to stop, several leases at a time while the lane is healthy.
 
-    def __init__(self, inbox: Inbox, sender: Sender, leasing: Leasing, *, clock: Clock, log: Log) -> None:
+    `runner` runs the transforms.
+    """
+
+    def __init__(
+        self, inbox: Inbox, sender: Sender, leasing: Leasing, *, clock: Clock, log: Log, runner: Runner | None = None
+    ) -> None:
         self._inbox = inbox
         self._sender = sender
         self._leasing = leasing
         self._clock = clock
         self._log = log
-        self._runner = Runner()
+        self._runner = runner or Runner()
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False

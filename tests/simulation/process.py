@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +22,8 @@ from gateway.model import Delivery, Receipt, Request, State
 from gateway.sender import Sender, Transport
 from gateway.stamp import Mapper
 from gateway.telemetry.logs import Log
+from gateway.threaded import Item
+from gateway.transform import Mapped, Runner
 from gateway.verify import verify
 from tests.signed import source
 from tests.simulation.oracle import Oracle, require
@@ -40,6 +44,15 @@ async def transform(delivery: Delivery) -> list[Event] | Skip:
     if document["kind"] == "broken":
         raise ValueError("this transform cannot map it")
     return [Event(name="made", data={**document, "n": n}) for n in range(document["events"])]
+
+
+class AtWork(Runner):
+    """Runs transforms while no virtual time passes: their loop has a thread of its own."""
+
+    async def run(self, items: Sequence[Item], patience: float = math.inf) -> list[Mapped]:
+        """Return what became of each entry."""
+        with running_loop().at_work():
+            return await super().run(items, patience)
 
 
 class Listener:
@@ -87,7 +100,7 @@ class Process:
         log = Log(Listener(self._oracle))
         sender = Sender(self.inbox, self.transport, self.limits, clock=self.clock, rng=self._rng, log=log)
         leasing = Leasing(120_000, {"acme": self._source})
-        self.forwarder = Forwarder(self.inbox, sender, leasing, clock=self.clock, log=log)
+        self.forwarder = Forwarder(self.inbox, sender, leasing, clock=self.clock, log=log, runner=AtWork())
         self._running = asyncio.create_task(self.forwarder.run())
 
     async def receive(self, request: Request) -> Receipt:

@@ -52,7 +52,8 @@ def require_recent(sent_at: int, now: int, tolerance: int, future_tolerance: int
 
 def _number_in(unit: TimestampUnit, factor: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS:
+        # A zero in front would be a second spelling, into which the end of a value before it could move.
+        if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or text[0] == "0":
             raise TimestampMalformed(f"the signed timestamp is not written in {unit!r} as configured")
         number = int(text) * factor
         if _LEAST <= number < _MOST:

@@ -118,6 +118,7 @@ def test_2_short_secret(tmp_path: Path) -> None:
         ("ms", SECONDS, errors.TimestampMalformed),
         ("ms", str(NOW), None),
         ("s", "00000000", errors.TimestampMalformed),
+        ("s", f"0{SECONDS}", errors.TimestampMalformed),
         ("s", "1_700_000_000", errors.TimestampMalformed),
         ("s", "1.7e9", errors.TimestampMalformed),
         ("iso8601", "2023-11-14T22:13:20Z", None),
@@ -183,6 +184,16 @@ def test_10_a_moved_boundary(tmp_path: Path) -> None:
     whole = mac(b"one.two.three." + BODY)
     received = request(("X-Sig", whole), ("X-A", "one.two"), ("X-B", "three"))
     assert refused(tmp_path, signature, received) == errors.HeaderMalformed
+
+
+def test_10_an_id_that_ends_in_zero(tmp_path: Path) -> None:
+    """The last zero of an id cannot move into the time beside it, which would make another id of it."""
+    places = {"id": "header:X-Id", "timestamp": "header:X-Time"}
+    signature = {"header": "X-Sig", "signed": "{id}{timestamp}{body}", **places}
+    whole = mac(f"id10{SECONDS}".encode() + BODY)
+    for text, time, expected in (("id10", SECONDS, None), ("id1", f"0{SECONDS}", errors.TimestampMalformed)):
+        received = request(("X-Sig", whole), ("X-Id", text), ("X-Time", time))
+        assert refused(tmp_path, signature, received) == expected
 
 
 def test_10_a_name_that_holds_fields(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import json
+import multiprocessing
 import os
 import random
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from gateway.batch import Limits
@@ -83,12 +85,23 @@ async def sit_out(folder: Path) -> tuple[Outage, list[float], int, int]:
     return outage, measured, tasks, unfinished
 
 
+def outcome(folder: Path) -> tuple[list[int], int, list[float], int, int]:
+    """Sit the outage out in a process of its own, and a second time, when all that it needs has been loaded."""
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+        outage, measured, tasks, unfinished = run(sit_out(folder / name))
+    return list(outage.seen), outage.requests_while_down, measured, tasks, unfinished
+
+
 def test_three_days_without_an_event_api() -> None:
     """A backlog of three days leaves memory flat within 10 MiB, costs few requests, and arrives whole, each id once."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        outage, measured, tasks, unfinished = run(sit_out(Path(folder)))
+    with (
+        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh,
+    ):
+        seen, requests_while_down, measured, tasks, unfinished = fresh.submit(outcome, Path(folder)).result()
     print(f"{DELIVERIES} deliveries; MiB at a tenth, at the end of the outage, drained: {measured}")  # noqa: T201
-    assert set(outage.seen) == {1}
+    assert set(seen) == {1}
     assert max(measured) - measured[0] < 10
-    assert outage.requests_while_down < OUTAGE_SECONDS / 60
+    assert requests_while_down < OUTAGE_SECONDS / 60
     assert (tasks < 10, unfinished) == (True, 0)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from gateway import Event
 from gateway.dev.event_api import LocalEventApi
@@ -72,6 +73,7 @@ async def press(provider: Provider) -> None:
     await asyncio.gather(*(send(number) for number in range(WEBHOOKS)))
 
 
+@pytest.mark.long
 async def test_a_limit_of_memory(tmp_path: Path, event_api: LocalEventApi) -> None:
     """Short of memory the gateway answers 2xx or 503, or dies; started again, it forwards all that it acknowledged."""
     gateway = Process(write_config(tmp_path, event_api.url))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import apsw
 
+from gateway import threads
 from gateway.errors import InboxError, InboxUnavailable
 from gateway.inbox.sqlite_faults import failure, is_damage, unavailable
 
@@ -36,7 +36,7 @@ class Reader:
         self._longest_seconds = longest_seconds
         self._ends_at = 0.0
         self._closed = False
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox-reader")
+        self._thread = threads.pool(1, "inbox-reader")
         connection.set_progress_handler(lambda: time.monotonic() >= self._ends_at, _STEPS_BETWEEN_CHECKS)
 
     async def run(self, read: Callable[[apsw.Connection], T]) -> T:

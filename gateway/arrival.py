@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from gateway.client_address import Proxies
-from gateway.errors import AddressRefused, BodyMalformed, BodyTimeout, BodyTooLarge, UnknownSource
 from gateway.model import Request
+from gateway.rejections import AddressRefused, BodyMalformed, BodyTimeout, BodyTooLarge, UnknownSource
 from gateway.sources import Source
 
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway import payload
-from gateway.errors import BodyMalformed, SecretMissing
-from gateway.handshake_errors import HandshakeMalformed, HandshakeRefused
 from gateway.handshakes import MAX_TOKEN_LENGTH, Handshake, Mac
 from gateway.locators import Content, compile_locator
 from gateway.model import Learned, Reply
+from gateway.rejections import BodyMalformed, HandshakeMalformed, HandshakeRefused, SecretMissing
 
 FORM = "application/x-www-form-urlencoded"
 MIN_LEARNED_LENGTH = 16

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gateway import learned_secrets
 from gateway.clock import Clock
-from gateway.handshake_errors import HandshakeMalformed, HandshakesTooMany
 from gateway.model import Learned, Reply
 from gateway.ration import Ration
+from gateway.rejections import HandshakeMalformed, HandshakesTooMany
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
 

@@ -7,8 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from gateway.errors import SecretMissing
-from gateway.handshake_errors import HandshakeRefused
+from gateway.rejections import HandshakeRefused, SecretMissing
 
 
 def keep(path: Path, secret: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway import payload
-from gateway.errors import BodyMalformed, HeaderRepeated, InvalidPayload
+from gateway.errors import InvalidPayload
 from gateway.model import Request
+from gateway.rejections import BodyMalformed, HeaderRepeated
 from gateway.template import LOCATED, Placeholder, Segment, locator, parse, placeholders
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

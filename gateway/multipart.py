@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gateway.errors import BodyMalformed
 from gateway.model import Request
+from gateway.rejections import BodyMalformed
 
 MAX_PARTS = 100
 

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import orjson
 
 from gateway import forms
-from gateway.errors import BodyTooLarge, EncodingInvalid, EncodingUnsupported, InvalidPayload
+from gateway.errors import InvalidPayload
+from gateway.rejections import BodyTooLarge, EncodingInvalid, EncodingUnsupported
 
 SAFE_INTEGER = 2**53
 

@@ -17,22 +17,22 @@ from gateway import answers, arrival
 from gateway.answers import Answer, Answers, Outcome
 from gateway.client_address import Proxies
 from gateway.clock import Clock
-from gateway.errors import (
-    AddressRefused,
-    BodyTimeout,
-    BodyTooLarge,
-    InboxUnavailable,
-    MethodNotAllowed,
-    RequestRejected,
-    UnknownSource,
-    VerificationError,
-)
+from gateway.errors import InboxUnavailable
 from gateway.failpoints import failpoint
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.quarantine import UNKNOWN, Rejected
+from gateway.rejections import (
+    AddressRefused,
+    BodyTimeout,
+    BodyTooLarge,
+    MethodNotAllowed,
+    RequestRejected,
+    UnknownSource,
+    VerificationError,
+)
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
 from gateway.telemetry.traces import new_traceparent

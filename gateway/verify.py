@@ -6,18 +6,18 @@ from urllib.parse import unquote_plus
 
 from gateway import dedupe, handshake_answers, multipart, payload, signatures
 from gateway.dedupe import Digest
-from gateway.errors import (
+from gateway.errors import InvalidPayload
+from gateway.locators import Content, compile_locator, first, first_at, to_milliseconds
+from gateway.model import Delivery, Learned, Reply, Request
+from gateway.providers import Facts
+from gateway.rejections import (
     BodyMalformed,
-    InvalidPayload,
     MethodNotAllowed,
     SecretExpired,
     SecretMissing,
     SignatureMismatch,
     VerificationError,
 )
-from gateway.locators import Content, compile_locator, first, first_at, to_milliseconds
-from gateway.model import Delivery, Learned, Reply, Request
-from gateway.providers import Facts
 from gateway.signatures import Proof
 from gateway.sources import Source
 

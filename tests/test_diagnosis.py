@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.diagnosis import Cause, Finding, explain, explain_unknown
-from gateway.errors import RequestRejected
 from gateway.model import Request
+from gateway.rejections import RequestRejected
 from gateway.scheme import Scheme
 from gateway.sources import Source
 from gateway.verify import verify

@@ -9,11 +9,12 @@ import pytest
 
 from gateway import build
 from gateway.config import load
-from gateway.errors import ConfigError, SignatureMismatch
+from gateway.errors import ConfigError
 from gateway.find_provider import find
 from gateway.model import Delivery, Reply, Request
 from gateway.providers import Provider
 from gateway.providers.testing import sign, verify
+from gateway.rejections import SignatureMismatch
 from gateway.verify import verify as verify_source
 
 DOCUMENTED = (Path(__file__).parents[1] / "docs" / "providers.md").read_text()

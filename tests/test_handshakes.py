@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from gateway import build
 from gateway.config import load
-from gateway.errors import RequestRejected, SignatureMissing
-from gateway.handshake_errors import HandshakeMalformed, HandshakeRefused
 from gateway.handshakes import Handshake, Mac
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.ration import Ration
+from gateway.rejections import HandshakeMalformed, HandshakeRefused, RequestRejected, SignatureMissing
 from gateway.sources import Source
 from gateway.verify import verify
 

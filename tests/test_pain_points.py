@@ -15,8 +15,9 @@ import pytest
 
 from gateway.config import load
 from gateway.diagnosis import explain
-from gateway.errors import ConfigError, RequestRejected
+from gateway.errors import ConfigError
 from gateway.model import Request
+from gateway.rejections import RequestRejected
 from gateway.sources import Source
 from gateway.verify import verify
 from tests.signed import BODIES, NOW, SECRETS, dumps, request, signed_headers, source

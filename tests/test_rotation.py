@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import errors
+from gateway import rejections
 from gateway.handshakes import Handshake, Mac
 from gateway.model import Delivery, Reply
 from gateway.secret_watch import SecretWatch
@@ -36,7 +36,7 @@ def test_a_secret_matches_until_its_end(provider: str) -> None:
         assert isinstance(result, Delivery)
         assert result.secret == "old"
     late = NOW + HOUR + 1
-    with pytest.raises(errors.SecretExpired, match="the secret old, whose not_after has passed") as caught:
+    with pytest.raises(rejections.SecretExpired, match="the secret old, whose not_after has passed") as caught:
         verify(signed(provider, BODIES[provider], at=late), made, late)
     assert SECRETS[provider] not in str(caught.value)
 
@@ -50,7 +50,7 @@ def test_the_new_secret_goes_on(provider: str) -> None:
     assert isinstance(result, Delivery)
     assert result.secret == "new"
     stranger = "whsec_" + "C" * 32
-    with pytest.raises(errors.SignatureMismatch):
+    with pytest.raises(rejections.SignatureMismatch):
         verify(signed(provider, BODIES[provider], secret=stranger, at=late), made, late)
 
 
@@ -58,10 +58,10 @@ def test_the_new_secret_goes_on(provider: str) -> None:
 def test_with_every_secret_ended_the_provider_comes_back(provider: str) -> None:
     """A source whose secrets have all ended is answered 503, as the operator has to give one: nothing is lost."""
     made = source(provider, not_after=(NOW - 1,))
-    with pytest.raises(errors.SecretMissing, match="passed its not_after"):
+    with pytest.raises(rejections.SecretMissing, match="passed its not_after"):
         verify(signed(provider, BODIES[provider]), made, NOW)
     lenient = source(provider, not_after=(NOW - 1,), enforced=False)
-    with pytest.raises(errors.SecretMissing):
+    with pytest.raises(rejections.SecretMissing):
         verify(signed(provider, BODIES[provider]), lenient, NOW)
 
 
@@ -71,7 +71,7 @@ def test_an_ended_secret_signs_no_handshake() -> None:
     made = rotating("slack")
     assert isinstance(verify(signed("slack", body), made, NOW), Reply)
     late = NOW + HOUR + 1
-    with pytest.raises(errors.SecretExpired):
+    with pytest.raises(rejections.SecretExpired):
         verify(signed("slack", body, at=late), made, late)
 
 

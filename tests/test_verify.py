@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway import errors
+from gateway import rejections
 from gateway.model import Delivery, Reply, Request
 from gateway.verify import verify
 from tests.signed import BODIES, FORM, NOW, SECRETS, dumps, form, request, signed, signed_headers, source
@@ -48,7 +48,7 @@ def test_genuine_request(provider: str, expected: tuple[str, str, int | None]) -
 def test_tampered_body(provider: str) -> None:
     """A body changed after signing does not verify."""
     received = signed(provider, BODIES[provider])
-    with pytest.raises(errors.SignatureMismatch):
+    with pytest.raises(rejections.SignatureMismatch):
         verify(replace(received, body=received.body + b" "), source(provider), NOW)
 
 
@@ -56,7 +56,7 @@ def test_tampered_body(provider: str) -> None:
 def test_wrong_secret(provider: str) -> None:
     """A request signed with another secret does not verify, and the message does not tell the configured one."""
     other = "whsec_" + "B" * 32 if provider in {"stripe", "standard-webhooks"} else "another secret altogether"
-    with pytest.raises(errors.SignatureMismatch) as caught:
+    with pytest.raises(rejections.SignatureMismatch) as caught:
         verify(signed(provider, BODIES[provider], secret=other), source(provider), NOW)
     assert SECRETS[provider] not in str(caught.value)
 
@@ -72,7 +72,7 @@ def test_rotation(provider: str) -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_unsigned(provider: str) -> None:
     """A request without a signature is refused, and the message names the header that was expected."""
-    with pytest.raises(errors.SignatureMissing, match=r"(?i)signature|hmac"):
+    with pytest.raises(rejections.SignatureMissing, match=r"(?i)signature|hmac"):
         verify(request((("content-type", "application/json"),), BODIES[provider]), source(provider), NOW)
 
 
@@ -83,15 +83,15 @@ def test_every_header_of_the_scheme_doubled(provider: str) -> None:
     deciding = [name for name, _ in headers if not name.startswith(("content", "x-shopify-web"))]
     for name in deciding:
         doubled = (*headers, (name, dict(headers)[name]))
-        with pytest.raises(errors.HeaderRepeated):
+        with pytest.raises(rejections.HeaderRepeated):
             verify(request(doubled, BODIES[provider]), source(provider), NOW)
 
 
 @pytest.mark.parametrize("provider", ["stripe", "slack", "standard-webhooks", "hmac"])
 @pytest.mark.parametrize(
-    ("offset", "error"), [(-301_000, errors.TimestampStale), (301_000, errors.TimestampInFuture), (0, None)]
+    ("offset", "error"), [(-301_000, rejections.TimestampStale), (301_000, rejections.TimestampInFuture), (0, None)]
 )
-def test_window(provider: str, offset: int, error: type[errors.RequestRejected] | None) -> None:
+def test_window(provider: str, offset: int, error: type[rejections.RequestRejected] | None) -> None:
     """A genuine request is refused outside the window, past and future, for every scheme that signs a time."""
     received = signed(provider, BODIES[provider], at=NOW + offset)
     if error is None:
@@ -107,14 +107,14 @@ def test_window(provider: str, offset: int, error: type[errors.RequestRejected] 
 def test_body_that_is_not_utf8(provider: str) -> None:
     """A signed body that cannot be the provider's is refused as malformed."""
     body = b'{"id": "\xff"}'
-    with pytest.raises(errors.BodyMalformed):
+    with pytest.raises(rejections.BodyMalformed):
         verify(signed(provider, body), source(provider), NOW)
 
 
 @pytest.mark.parametrize("provider", ["stripe", "standard-webhooks"])
 def test_body_that_is_not_utf8_and_cannot_be_signed(provider: str) -> None:
     """Where the provider's own signer cannot sign such a body, it is refused all the same."""
-    with pytest.raises(errors.RequestRejected):
+    with pytest.raises(rejections.RequestRejected):
         verify(signed(provider, b'{"id": "\xff"}'), source(provider), NOW)
 
 
@@ -122,7 +122,7 @@ def test_body_that_is_not_utf8_and_cannot_be_signed(provider: str) -> None:
 def test_body_that_is_not_json(body: bytes) -> None:
     """A signed body that is not strict JSON is refused where the provider sends JSON."""
     for provider in ("stripe", "slack", "standard-webhooks", "hmac"):
-        with pytest.raises(errors.BodyMalformed):
+        with pytest.raises(rejections.BodyMalformed):
             verify(signed(provider, body), source(provider), NOW)
 
 
@@ -138,7 +138,7 @@ def test_missing_id_falls_back_to_the_digest() -> None:
 def test_absurd_id_or_type(value: str) -> None:
     """An id or type that no provider would send cannot reach logs and event names."""
     for field in ("id", "type"):
-        with pytest.raises(errors.BodyMalformed):
+        with pytest.raises(rejections.BodyMalformed):
             verify(signed("stripe", dumps({"id": "evt_1", "type": "x", field: value})), source("stripe"), NOW)
 
 
@@ -158,7 +158,7 @@ def test_svix_names_of_the_standard_headers() -> None:
 def test_families_are_not_mixed() -> None:
     """A signature under one family's name does not cover the other family's id."""
     mixed = tuple((name.replace("webhook-id", "svix-id"), value) for name, value in _standard_headers())
-    with pytest.raises(errors.HeaderMissing):
+    with pytest.raises(rejections.HeaderMissing):
         verify(request(mixed, BODIES["standard-webhooks"]), source("standard-webhooks"), NOW)
 
 
@@ -187,7 +187,7 @@ def test_thin_stripe_event() -> None:
 )
 def test_stripe_header_that_its_library_chokes_on(header: str) -> None:
     """Nothing that Stripe's library raises undeclared reaches the caller."""
-    with pytest.raises(errors.VerificationError):
+    with pytest.raises(rejections.VerificationError):
         verify(request((("stripe-signature", header),), BODIES["stripe"]), source("stripe"), NOW)
 
 
@@ -230,7 +230,7 @@ def test_slack_challenge_is_answered_after_verification() -> None:
     """The challenge comes back as plain text when its signature holds, and not otherwise."""
     body = dumps({"type": "url_verification", "challenge": "3eZbrw1aB", "token": "x"})
     assert verify(signed("slack", body), source("slack"), NOW) == Reply(body=b"3eZbrw1aB")
-    with pytest.raises(errors.SignatureMissing):
+    with pytest.raises(rejections.SignatureMissing):
         verify(request((), body), source("slack"), NOW)
 
 
@@ -238,7 +238,7 @@ def test_slack_challenge_is_answered_after_verification() -> None:
 def test_slack_challenge_of_another_grammar(challenge: object) -> None:
     """Only a short printable text is echoed."""
     body = dumps({"type": "url_verification", "challenge": challenge})
-    with pytest.raises(errors.BodyMalformed):
+    with pytest.raises(rejections.BodyMalformed):
         verify(signed("slack", body), source("slack"), NOW)
 
 
@@ -252,7 +252,7 @@ def test_slack_certificate_probe(smuggled: dict[str, object]) -> None:
 def test_slack_probe_is_a_field_not_a_substring() -> None:
     """A text that mentions ssl_check=1 is a command like any other, and must be signed."""
     body = form(command="/x", text="ssl_check=1")
-    with pytest.raises(errors.SignatureMissing):
+    with pytest.raises(rejections.SignatureMissing):
         verify(request((("content-type", FORM),), body), source("slack"), NOW)
 
 
@@ -267,15 +267,15 @@ def test_gzip_is_decoded_after_verification() -> None:
 @pytest.mark.parametrize(
     ("wire", "encoding", "error"),
     [
-        (gzip.compress(b"0" * 50_000_000, mtime=0), "gzip", errors.BodyTooLarge),
-        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", errors.EncodingInvalid),
-        (gzip.compress(b"{}", mtime=0) + b"more", "gzip", errors.EncodingInvalid),
-        (b"{}", "gzip", errors.EncodingInvalid),
-        (b"{}", "br", errors.EncodingUnsupported),
-        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "gzip, gzip", errors.EncodingUnsupported),
+        (gzip.compress(b"0" * 50_000_000, mtime=0), "gzip", rejections.BodyTooLarge),
+        (gzip.compress(b"{}", mtime=0)[:-4], "gzip", rejections.EncodingInvalid),
+        (gzip.compress(b"{}", mtime=0) + b"more", "gzip", rejections.EncodingInvalid),
+        (b"{}", "gzip", rejections.EncodingInvalid),
+        (b"{}", "br", rejections.EncodingUnsupported),
+        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "gzip, gzip", rejections.EncodingUnsupported),
     ],
 )
-def test_hostile_encodings(wire: bytes, encoding: str, error: type[errors.RequestRejected]) -> None:
+def test_hostile_encodings(wire: bytes, encoding: str, error: type[rejections.RequestRejected]) -> None:
     """A bomb, a torn stream and an unknown encoding are refused, each with its reason."""
     with pytest.raises(error):
         verify(signed("github", wire, ("content-encoding", encoding)), source("github"), NOW)
@@ -334,7 +334,7 @@ def test_hostile_requests_never_raise_anything_else(provider: str, headers: list
     """Whatever an unsigned request holds, it is refused, or is a certificate probe."""
     try:
         result = verify(request(tuple(headers), body), source(provider), NOW)
-    except errors.RequestRejected as rejection:
+    except rejections.RequestRejected as rejection:
         result, status = Reply(), rejection.status
     else:
         status = 400
@@ -366,7 +366,7 @@ def test_signed_requests_of_any_shape(provider: str, document: Any, more: list[t
         try:
             result = verify(received, source(provider), NOW)
             assert not isinstance(result, Delivery) or result.id
-        except errors.RequestRejected:
+        except rejections.RequestRejected:
             pass
 
 

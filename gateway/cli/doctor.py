@@ -24,9 +24,10 @@ from gateway.cli.options import (
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
 from gateway.diagnosis import Finding, explain
-from gateway.errors import ConfigError, InvalidPayload, RequestRejected
+from gateway.errors import ConfigError, InvalidPayload
 from gateway.model import Request
 from gateway.quarantine import Held
+from gateway.rejections import RequestRejected
 from gateway.sources import Source
 from gateway.verify import verify
 

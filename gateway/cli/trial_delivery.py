@@ -11,10 +11,11 @@ import orjson
 from gateway import recording
 from gateway.cli.store import inbox_file, read
 from gateway.config import Config
-from gateway.errors import ConfigError, InvalidPayload, RequestRejected, TransformError
+from gateway.errors import ConfigError, InvalidPayload, TransformError
 from gateway.history import History, Query
 from gateway.inbox.contract import Inbox
 from gateway.model import Delivery, Request
+from gateway.rejections import RequestRejected
 from gateway.sources import Source
 from gateway.verify import verify
 

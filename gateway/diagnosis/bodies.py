@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlencode
 
 from gateway import forms, payload
-from gateway.errors import RequestRejected
 from gateway.model import Request
+from gateway.rejections import RequestRejected
 
 MAX_REWRITTEN = 262_144
 FORM = "application/x-www-form-urlencoded"

@@ -9,7 +9,7 @@ from typing import get_args
 
 from gateway.diagnosis.findings import Case, Cause, Finding
 from gateway.diagnosis.tries import schemes_of, signed_at, untimed
-from gateway.errors import RequestRejected
+from gateway.rejections import RequestRejected
 from gateway.scheme import Scheme, TimestampUnit
 from gateway.signatures import check
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import signatures
-from gateway.errors import RequestRejected
 from gateway.model import Request
+from gateway.rejections import RequestRejected
 from gateway.scheme import Scheme
 from gateway.sources import Source
 

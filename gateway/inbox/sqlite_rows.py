@@ -6,9 +6,9 @@ import functools
 from typing import Any
 
 from gateway import payload
-from gateway.errors import RequestRejected
 from gateway.history import History
 from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State
+from gateway.rejections import RequestRejected
 
 # What `entry` and `history` read; the wide ones are left out of a search.
 NARROW = (

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from gateway.errors import HeaderMalformed, HeaderMissing, HeaderRepeated
 from gateway.model import Request
 from gateway.providers.contract import Provider, Retries
+from gateway.rejections import HeaderMalformed, HeaderMissing, HeaderRepeated
 from gateway.scheme import Scheme
 from gateway.signatures import Proof, parse_timestamp, require_recent
 from gateway.signatures import check as check_scheme

@@ -10,10 +10,11 @@ from typing import Any
 
 from gateway import payload
 from gateway.answers import Change
-from gateway.errors import BodyMalformed, InvalidPayload
+from gateway.errors import InvalidPayload
 from gateway.locators import Content, follow, to_milliseconds
 from gateway.model import Reply, Request
 from gateway.providers.contract import Facts, Provider, Retries
+from gateway.rejections import BodyMalformed
 from gateway.scheme import Scheme
 from gateway.signatures import Proof
 

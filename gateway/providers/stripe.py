@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from stripe import SignatureVerificationError, WebhookSignature
 
-from gateway.errors import BodyMalformed, SignatureMalformed, SignatureMismatch
 from gateway.model import Request
 from gateway.providers.contract import Provider, Retries
+from gateway.rejections import BodyMalformed, SignatureMalformed, SignatureMismatch
 from gateway.scheme import Scheme
 from gateway.signatures import Proof, parser, reader, require_recent
 

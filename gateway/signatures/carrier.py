@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.errors import SignatureMalformed
+from gateway.rejections import SignatureMalformed
 from gateway.scheme import Encoding, Scheme
 from gateway.signatures.received import MAX_HEADER_LENGTH, Received
 from gateway.signatures.render import compile_read

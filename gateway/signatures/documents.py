@@ -6,7 +6,7 @@ import json
 from typing import Any, NoReturn
 
 from gateway import forms
-from gateway.errors import FieldMalformed
+from gateway.rejections import FieldMalformed
 
 Pairs = list[tuple[str, str]]
 

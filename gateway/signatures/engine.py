@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from gateway.errors import RequirementUnmet, SecretMissing, SignatureMalformed, SignatureMismatch, SignatureMissing
 from gateway.locators import follow, pointer_tokens
 from gateway.model import Request
+from gateway.rejections import RequirementUnmet, SecretMissing, SignatureMalformed, SignatureMismatch, SignatureMissing
 from gateway.scheme import Scheme
 from gateway.signatures.carrier import compile_decode, compile_find
 from gateway.signatures.matching import Keys, compile_match, is_any

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.errors import SignatureMalformed
+from gateway.rejections import SignatureMalformed
 from gateway.scheme import Scheme
 from gateway.signatures.carrier import compile_decode, decoder
 from gateway.signatures.received import Received

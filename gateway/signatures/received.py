@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway import payload
-from gateway.errors import FieldMalformed, FieldRepeated, HeaderMalformed, HeaderRepeated, SignatureMalformed
 from gateway.locators import follow
 from gateway.model import Request
+from gateway.rejections import FieldMalformed, FieldRepeated, HeaderMalformed, HeaderRepeated, SignatureMalformed
 from gateway.signatures.documents import Pairs, parse_form, parse_json, scalar
 
 MAX_HEADER_LENGTH = 4_096

@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
-from gateway.errors import FieldMalformed, FieldMissing, HeaderMalformed, HeaderMissing, SignatureMalformed
 from gateway.locators import pointer_tokens
+from gateway.rejections import FieldMalformed, FieldMissing, HeaderMalformed, HeaderMissing, SignatureMalformed
 from gateway.scheme import Scheme
 from gateway.signatures.received import Received
 from gateway.template import Part, Placeholder, Segment

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.errors import FieldMalformed, SignatureMalformed, SignatureMismatch, TimestampMalformed
+from gateway.rejections import FieldMalformed, SignatureMalformed, SignatureMismatch, TimestampMalformed
 from gateway.scheme import Scheme
 from gateway.signatures.carrier import decoder
 from gateway.signatures.documents import parse_json

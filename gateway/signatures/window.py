@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gateway.errors import TimestampInFuture, TimestampMalformed, TimestampStale
+from gateway.rejections import TimestampInFuture, TimestampMalformed, TimestampStale
 from gateway.scheme import TimestampUnit
 
 _MAX_DIGITS = 15

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway import diagnosis
-from gateway.errors import RequestRejected
 from gateway.model import Delivery, Reply, Request
+from gateway.rejections import RequestRejected
 from gateway.sources import Source
 from gateway.verify import verify
 from tests.fuzz.mutations import mutate

@@ -7,9 +7,10 @@ from functools import cache
 from typing import Any
 
 from gateway import errors, multipart, payload
-from gateway.errors import GatewayError, RequestRejected
+from gateway.errors import GatewayError
 from gateway.locators import Content, compile_locator
 from gateway.model import Delivery, Learned, Reply, Request
+from gateway.rejections import RequestRejected
 from tests.fuzz.targets import Target
 
 STATUSES = {400, 401, 405, 413, 415}

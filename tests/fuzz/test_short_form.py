@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import build, errors
+from gateway import build, rejections
 from gateway.config import load
 from gateway.model import Delivery
 from gateway.verify import verify
@@ -73,12 +73,12 @@ def test_oracle(arranged: Arranged) -> None:
     genuine = target.genuine[0]
     taken = verify(genuine, target.source, now)
     forged = replace(genuine, body=genuine.body + b" ")
-    told = errors.SignatureMismatch(f"not signed with {target.source.secrets[0]}")
+    told = rejections.SignatureMismatch(f"not signed with {target.source.secrets[0]}")
     assert faults(target, genuine, genuine, taken) == []
     assert "was changed, and was taken" in faults(target, genuine, forged, taken)[0]
     assert faults(target, genuine, forged, told) == ["the sentence holds the secret"]
     assert faults(target, genuine, forged, KeyError("x")) == ["verify raised KeyError: 'x'"]
-    assert faults(target, genuine, forged, errors.SecretMissing("x")) == ["the status 503 is not a documented one"]
+    assert faults(target, genuine, forged, rejections.SecretMissing("x")) == ["the status 503 is not a documented one"]
 
 
 def test_mutations(arranged: Arranged) -> None:

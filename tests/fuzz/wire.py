@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.errors import RequestRejected
 from gateway.model import Request
+from gateway.rejections import RequestRejected
 from tests.fuzz.engine import Drawn, Tally, draw, judged, outcome
 from tests.fuzz.targets import Hall, Target
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway import build, errors
+from gateway import build, rejections
 from gateway.config import load
 from gateway.dev import key_pairs
 from gateway.model import Request
@@ -59,8 +59,8 @@ def is_genuine(source: Source, request: Request) -> bool:
     """Tell whether the gateway takes the request's signature, whatever the body is beyond that."""
     try:
         verify(request, source, request.received_at)
-    except errors.BodyMalformed:
+    except rejections.BodyMalformed:
         return True
-    except errors.VerificationError:
+    except rejections.VerificationError:
         return False
     return True

@@ -5,7 +5,8 @@ import hmac
 
 import pytest
 
-from gateway.errors import (
+from gateway.model import Delivery, Request
+from gateway.rejections import (
     HeaderMalformed,
     HeaderMissing,
     HeaderRepeated,
@@ -17,7 +18,6 @@ from gateway.errors import (
     TimestampMalformed,
     TimestampStale,
 )
-from gateway.model import Delivery, Request
 from gateway.verify import verify
 from tests.signed import source
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from gateway.errors import BodyMalformed, RequestRejected, SignatureMismatch, TimestampStale
 from gateway.model import Delivery, Request
+from gateway.rejections import BodyMalformed, RequestRejected, SignatureMismatch, TimestampStale
 from gateway.verify import verify
 from tests.signed import source
 

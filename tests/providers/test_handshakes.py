@@ -12,11 +12,11 @@ import pytest
 from gateway import build, providers, signatures
 from gateway.config import load
 from gateway.dev import key_pairs
-from gateway.errors import RequestRejected
 from gateway.handshakes import Handshake
 from gateway.locators import pointer_tokens
 from gateway.model import Learned, Reply, Request
 from gateway.providers import catalogue
+from gateway.rejections import RequestRejected
 from gateway.scheme import Scheme
 from gateway.sources import Source
 from gateway.verify import verify

@@ -8,8 +8,9 @@ import pytest
 
 from gateway import build
 from gateway.config import load
-from gateway.errors import BodyMalformed, ConfigError, RequestRejected
+from gateway.errors import ConfigError
 from gateway.model import Delivery, Request
+from gateway.rejections import BodyMalformed, RequestRejected
 from gateway.verify import verify
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "signatures.json").read_text())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import errors, template
+from gateway import rejections, template
 from gateway.model import Request
 from gateway.scheme import Algorithm, Encoding, Method, Scheme, TimestampUnit
 from gateway.signatures import check, sign
@@ -62,23 +62,23 @@ GOOD = "sha256=" + mac(BODY)
 @pytest.mark.parametrize(
     ("headers", "error"),
     [
-        ([], errors.SignatureMissing),
-        ([("X-Signature", "")], errors.SignatureMissing),
-        ([("X-Signature", mac(BODY))], errors.SignatureMissing),
-        ([("X-Signature", "sha256=")], errors.SignatureMalformed),
-        ([("X-Signature", "sha256=zz")], errors.SignatureMalformed),
-        ([("X-Signature", GOOD[:-2])], errors.SignatureMalformed),
-        ([("X-Signature", GOOD + "00")], errors.SignatureMalformed),
-        ([("X-Signature", GOOD + " ")], errors.SignatureMalformed),
-        ([("X-Signature", "sha256=" + mac(b"other"))], errors.SignatureMismatch),
-        ([("X-Signature", "sha256=" + mac(BODY, b"other key"))], errors.SignatureMismatch),
-        ([("X-Signature", GOOD), ("X-Signature", GOOD)], errors.HeaderRepeated),
-        ([("X-Signature", GOOD + "\u00e9")], errors.HeaderMalformed),
-        ([("X-Signature", GOOD + "\udcff")], errors.HeaderMalformed),
-        ([("X-Signature", "a" * 5_000)], errors.HeaderMalformed),
+        ([], rejections.SignatureMissing),
+        ([("X-Signature", "")], rejections.SignatureMissing),
+        ([("X-Signature", mac(BODY))], rejections.SignatureMissing),
+        ([("X-Signature", "sha256=")], rejections.SignatureMalformed),
+        ([("X-Signature", "sha256=zz")], rejections.SignatureMalformed),
+        ([("X-Signature", GOOD[:-2])], rejections.SignatureMalformed),
+        ([("X-Signature", GOOD + "00")], rejections.SignatureMalformed),
+        ([("X-Signature", GOOD + " ")], rejections.SignatureMalformed),
+        ([("X-Signature", "sha256=" + mac(b"other"))], rejections.SignatureMismatch),
+        ([("X-Signature", "sha256=" + mac(BODY, b"other key"))], rejections.SignatureMismatch),
+        ([("X-Signature", GOOD), ("X-Signature", GOOD)], rejections.HeaderRepeated),
+        ([("X-Signature", GOOD + "\u00e9")], rejections.HeaderMalformed),
+        ([("X-Signature", GOOD + "\udcff")], rejections.HeaderMalformed),
+        ([("X-Signature", "a" * 5_000)], rejections.HeaderMalformed),
     ],
 )
-def test_refused_signature_header(headers: list[tuple[str, str]], error: type[errors.RequestRejected]) -> None:
+def test_refused_signature_header(headers: list[tuple[str, str]], error: type[rejections.RequestRejected]) -> None:
     """Each way a signature header can be wrong has a reason of its own."""
     with pytest.raises(error):
         check(request(*headers), PLAIN, [KEY], NOW)
@@ -94,12 +94,12 @@ def test_upper_case_hex_is_taken() -> None:
     [
         (-300_000, None),
         (300_000, None),
-        (-301_000, errors.TimestampStale),
-        (301_000, errors.TimestampInFuture),
-        (86_400_000, errors.TimestampInFuture),
+        (-301_000, rejections.TimestampStale),
+        (301_000, rejections.TimestampInFuture),
+        (86_400_000, rejections.TimestampInFuture),
     ],
 )
-def test_window_is_two_sided(offset: int, error: type[errors.RequestRejected] | None) -> None:
+def test_window_is_two_sided(offset: int, error: type[rejections.RequestRejected] | None) -> None:
     """A signed time is taken within the tolerance on either side of now, and refused beyond."""
     if error is None:
         assert check(timed(NOW + offset), TIMED, [KEY], NOW).timestamp == NOW + offset
@@ -110,7 +110,7 @@ def test_window_is_two_sided(offset: int, error: type[errors.RequestRejected] | 
 
 def test_unsigned_clock_decides_nothing() -> None:
     """A wrong signature is reported as such even when its timestamp is stale as well."""
-    with pytest.raises(errors.SignatureMismatch):
+    with pytest.raises(rejections.SignatureMismatch):
         check(timed(NOW - 10**9, signed_at=NOW), TIMED, [KEY], NOW)
 
 
@@ -119,14 +119,14 @@ def test_unsigned_clock_decides_nothing() -> None:
 )
 def test_timestamp_grammar_is_strict(text: str) -> None:
     """Only plain ASCII digits are a timestamp, whatever int() would take."""
-    with pytest.raises(errors.VerificationError):
+    with pytest.raises(rejections.VerificationError):
         check(request(("X-Signature", f"t={text},v1={mac(f'{text}.'.encode() + BODY)}")), TIMED, [KEY], NOW)
 
 
 def test_repeated_field_is_unusable() -> None:
     """Two timestamps in one header leave nothing to rely on."""
     good = mac(f"{NOW // 1000}.".encode() + BODY)
-    with pytest.raises(errors.SignatureMalformed):
+    with pytest.raises(rejections.SignatureMalformed):
         check(request(("X-Signature", f"t=1,t={NOW // 1000},v1={good}")), TIMED, [KEY], NOW)
 
 
@@ -140,7 +140,7 @@ def test_any_of_several_signatures_and_secrets() -> None:
 def test_many_signatures_are_refused() -> None:
     """A header stuffed with signatures is refused before any is compared."""
     header = f"t={NOW // 1000}," + ",".join(["v1=" + "0" * 64] * 17)
-    with pytest.raises(errors.SignatureMalformed):
+    with pytest.raises(rejections.SignatureMalformed):
         check(request(("X-Signature", header)), TIMED, [KEY], NOW)
 
 
@@ -148,14 +148,14 @@ def test_many_signatures_are_refused() -> None:
 def test_without_a_usable_secret_nothing_verifies(keys: list[bytes]) -> None:
     """An empty key, or one that pads to the empty key, never verifies anything."""
     header = "sha256=" + hmac.new(b"", BODY, hashlib.sha256).hexdigest()
-    with pytest.raises(errors.SecretMissing):
+    with pytest.raises(rejections.SecretMissing):
         check(request(("X-Signature", header)), PLAIN, keys, NOW)
 
 
 def test_separator_inside_a_signed_field_is_refused() -> None:
     """An id that holds the separator could be read as two fields."""
     received = request(("X-Id", "a.b"), ("X-Time", str(NOW // 1000)), ("X-Signature", "A" * 43 + "="))
-    with pytest.raises(errors.HeaderMalformed):
+    with pytest.raises(rejections.HeaderMalformed):
         check(received, NAMED, [KEY], NOW)
 
 
@@ -164,7 +164,7 @@ def test_missing_part_of_the_signed_content(missing: str) -> None:
     """A header that is part of what is signed must be there."""
     headers = {"X-Id": "a", "X-Time": str(NOW // 1000), "X-Signature": "A" * 43 + "="}
     del headers[missing]
-    with pytest.raises(errors.HeaderMissing):
+    with pytest.raises(rejections.HeaderMissing):
         check(request(*headers.items()), NAMED, [KEY], NOW)
 
 
@@ -242,7 +242,7 @@ def test_what_is_signed_verifies_and_nothing_else(body: bytes, key: bytes) -> No
         value = sign(received, scheme, key, fields)
         signed = replace(received, headers=(*received.headers, ("x-signature", value)))
         assert check(signed, scheme, [key], NOW).secret == 0
-        with pytest.raises(errors.SignatureMismatch):
+        with pytest.raises(rejections.SignatureMismatch):
             check(replace(signed, body=body + b"\0"), scheme, [key], NOW)
 
 
@@ -256,7 +256,7 @@ TEXT = st.text(st.characters(codec=None, exclude_categories=[]), max_size=120)
 )
 def test_hostile_headers_are_refused_cleanly(scheme: Scheme, headers: list[tuple[str, str]], body: bytes) -> None:
     """Whatever the headers hold, the engine raises RequestRejected and nothing else."""
-    with pytest.raises(errors.RequestRejected):
+    with pytest.raises(rejections.RequestRejected):
         check(request(*headers, body=body + b"!"), scheme, [KEY], NOW)
 
 

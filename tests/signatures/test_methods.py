@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway import errors
+from gateway import rejections
 from gateway.dev import key_pairs
 from gateway.model import Delivery, Request
 from gateway.signatures import compile_check, signed_request
@@ -86,13 +86,13 @@ def test_what_is_made_is_taken(
     scheme = source.schemes[0]
     signed = signed_request(plain(body), scheme, source.keys[0][0], fields, params=source.params)
     assert isinstance(verify(signed, source, NOW), Delivery)
-    with pytest.raises(errors.SignatureMissing):
+    with pytest.raises(rejections.SignatureMissing):
         verify(plain(body), source, NOW)
     other = signed_request(plain(body), scheme, b"another:secret of the tests", fields, params=source.params)
-    with pytest.raises(errors.SignatureMismatch):
+    with pytest.raises(rejections.SignatureMismatch):
         verify(other, source, NOW)
     if scheme.covers_body:
-        with pytest.raises(errors.VerificationError):
+        with pytest.raises(rejections.VerificationError):
             verify(replace(signed, body=signed.body + b" "), source, NOW)
 
 
@@ -107,9 +107,9 @@ def test_public_keys(tmp_path: Path, method: str) -> None:
 
     signed = signed_request(plain(JSON), source.schemes[0], b"", make=make)
     assert isinstance(verify(signed, source, NOW), Delivery)
-    with pytest.raises(errors.SignatureMismatch):
+    with pytest.raises(rejections.SignatureMismatch):
         verify(replace(signed, body=JSON + b" "), source, NOW)
-    with pytest.raises(errors.SignatureMalformed):
+    with pytest.raises(rejections.SignatureMalformed):
         verify(replace(signed, headers=(("x-sig", "AA="),)), source, NOW)
     with pytest.raises(ValueError, match="private key"):
         signed_request(plain(JSON), source.schemes[0], source.keys[0][0])
@@ -133,21 +133,21 @@ AT = NOW // 1000
         (token({"h": HASH}), None),
         (token({"h": HASH, "iat": AT - 299}), None),
         (token({"h": HASH, "nbf": AT - 9, "exp": AT + 9}), None),
-        (token({"h": "0" * 64}), errors.SignatureMismatch),
-        (token({}), errors.SignatureMismatch),
-        (token({"h": HASH}, {"alg": "none"}), errors.SignatureMalformed),
-        (token({"h": HASH}, {"alg": "HS256", "crit": ["b64"]}), errors.SignatureMalformed),
-        (token({"h": HASH}).rpartition(".")[0] + ".", errors.SignatureMismatch),
-        (token({"h": HASH}) + ".x", errors.SignatureMalformed),
-        (token({"h": HASH, "exp": AT - 61}), errors.TimestampStale),
-        (token({"h": HASH, "nbf": AT + 61}), errors.TimestampInFuture),
-        (token({"h": HASH, "iat": AT - 301}), errors.TimestampStale),
-        (token({"h": HASH, "exp": "soon"}), errors.TimestampMalformed),
-        ("a.b", errors.SignatureMalformed),
-        ("e30.e30.e30", errors.SignatureMalformed),
+        (token({"h": "0" * 64}), rejections.SignatureMismatch),
+        (token({}), rejections.SignatureMismatch),
+        (token({"h": HASH}, {"alg": "none"}), rejections.SignatureMalformed),
+        (token({"h": HASH}, {"alg": "HS256", "crit": ["b64"]}), rejections.SignatureMalformed),
+        (token({"h": HASH}).rpartition(".")[0] + ".", rejections.SignatureMismatch),
+        (token({"h": HASH}) + ".x", rejections.SignatureMalformed),
+        (token({"h": HASH, "exp": AT - 61}), rejections.TimestampStale),
+        (token({"h": HASH, "nbf": AT + 61}), rejections.TimestampInFuture),
+        (token({"h": HASH, "iat": AT - 301}), rejections.TimestampStale),
+        (token({"h": HASH, "exp": "soon"}), rejections.TimestampMalformed),
+        ("a.b", rejections.SignatureMalformed),
+        ("e30.e30.e30", rejections.SignatureMalformed),
     ],
 )
-def test_web_tokens(tmp_path: Path, text: str, error: type[errors.RequestRejected] | None) -> None:
+def test_web_tokens(tmp_path: Path, text: str, error: type[rejections.RequestRejected] | None) -> None:
     """A web token is taken for its body, in its time, and with the one algorithm."""
     source = source_of(tmp_path, {"header": "X-Jwt", "method": "jwt-hs256", "claim": "h"}, SECRET)
     received = replace(plain(JSON), headers=(("x-jwt", text),))
@@ -163,7 +163,7 @@ def test_a_web_token_of_another_url(tmp_path: Path) -> None:
     keys = {"header": "X-Jwt", "method": "jwt-hs256", "claim": "h", "url_claim": "u"}
     source = source_of(tmp_path, keys, SECRET)
     signed = signed_request(plain(JSON), source.schemes[0], source.keys[0][0])
-    with pytest.raises(errors.SignatureMismatch, match="'u'"):
+    with pytest.raises(rejections.SignatureMismatch, match="'u'"):
         verify(replace(signed, url=signed.url + "&c=3"), source, NOW)
 
 
@@ -182,21 +182,21 @@ def test_a_plain_hash_gives_its_secret_to_no_digest(tmp_path: Path) -> None:
 def test_basic_grammar(tmp_path: Path, text: str) -> None:
     """An Authorization header that is not HTTP Basic is malformed."""
     source = source_of(tmp_path, {"method": "basic"}, "user:a")
-    with pytest.raises(errors.SignatureMalformed):
+    with pytest.raises(rejections.SignatureMalformed):
         verify(replace(plain(JSON), headers=(("authorization", text),)), source, NOW)
 
 
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b'{"items":[]}', errors.SignatureMissing),
-        (b'{"items":{}}', errors.SignatureMissing),
-        (b'{"items":[{"id":1,"s":"%s"},{"id":2}]}', errors.SignatureMalformed),
-        (b'{"items":[{"id":1,"s":"%s"},{"id":2,"s":"%s"}]}', errors.SignatureMismatch),
-        (b'{"items":[{"id":1,"s":"%s"}' + b',{"id":1,"s":"%s"}' * 1_000 + b"]}", errors.SignatureMalformed),
+        (b'{"items":[]}', rejections.SignatureMissing),
+        (b'{"items":{}}', rejections.SignatureMissing),
+        (b'{"items":[{"id":1,"s":"%s"},{"id":2}]}', rejections.SignatureMalformed),
+        (b'{"items":[{"id":1,"s":"%s"},{"id":2,"s":"%s"}]}', rejections.SignatureMismatch),
+        (b'{"items":[{"id":1,"s":"%s"}' + b',{"id":1,"s":"%s"}' * 1_000 + b"]}", rejections.SignatureMalformed),
     ],
 )
-def test_every_item_counts(tmp_path: Path, body: bytes, error: type[errors.RequestRejected]) -> None:
+def test_every_item_counts(tmp_path: Path, body: bytes, error: type[rejections.RequestRejected]) -> None:
     """Where each item is signed, one without its own signature spoils the request, and so do too many."""
     source = source_of(tmp_path, {"at": "json:/s", "each": "json:/items", "signed": "{json:/id}"}, SECRET)
     mac = hmac.new(SECRET.encode(), b"1", hashlib.sha256).hexdigest().encode()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway import build, errors
+from gateway import build, errors, rejections
 from gateway.config import load
 from gateway.model import Request
 from gateway.scheme import Scheme
@@ -42,46 +42,46 @@ def request(*headers: tuple[str, str], body: bytes = BODY, query: str = "") -> R
 
 def refused(
     folder: Path, signature: Signature, received: Request, *secrets: str
-) -> type[errors.RequestRejected] | None:
+) -> type[rejections.RequestRejected] | None:
     """Return how a gateway of this configuration refuses the request; None when it takes it."""
     try:
         verify(received, configured(folder, signature, secrets or (SECRET,)), NOW)
-    except errors.RequestRejected as error:
+    except rejections.RequestRejected as error:
         return type(error)
     return None
 
 
 GOOD = mac(BODY)
 
-HEADERS: list[tuple[str, Mapping[str, Any], Request, type[errors.RequestRejected] | None]] = [
-    ("1 and 6, not ASCII", PLAIN, request(("X-Sig", "é" * 64)), errors.HeaderMalformed),
-    ("6, not UTF-8", PLAIN, request(("X-Sig", "\udcff" * 64)), errors.HeaderMalformed),
-    ("3, truncated", PLAIN, request(("X-Sig", GOOD[:40])), errors.SignatureMalformed),
-    ("3, empty", PLAIN, request(("X-Sig", "")), errors.SignatureMissing),
-    ("4, missing", PLAIN, request(), errors.SignatureMissing),
-    ("5, header twice", PLAIN, request(("X-Sig", GOOD), ("X-Sig", GOOD)), errors.HeaderRepeated),
+HEADERS: list[tuple[str, Mapping[str, Any], Request, type[rejections.RequestRejected] | None]] = [
+    ("1 and 6, not ASCII", PLAIN, request(("X-Sig", "é" * 64)), rejections.HeaderMalformed),
+    ("6, not UTF-8", PLAIN, request(("X-Sig", "\udcff" * 64)), rejections.HeaderMalformed),
+    ("3, truncated", PLAIN, request(("X-Sig", GOOD[:40])), rejections.SignatureMalformed),
+    ("3, empty", PLAIN, request(("X-Sig", "")), rejections.SignatureMissing),
+    ("4, missing", PLAIN, request(), rejections.SignatureMissing),
+    ("5, header twice", PLAIN, request(("X-Sig", GOOD), ("X-Sig", GOOD)), rejections.HeaderRepeated),
     (
         "5, signed header twice",
         TIMED,
         request(("X-Sig", GOOD), ("X-Time", SECONDS), ("X-Time", "1")),
-        errors.HeaderRepeated,
+        rejections.HeaderRepeated,
     ),
     (
         "5, query twice",
         {"header": "X-Sig", "signed": "{query:a}{body}"},
         request(("X-Sig", mac(b"1" + BODY)), query="a=1&a=2"),
-        errors.FieldRepeated,
+        rejections.FieldRepeated,
     ),
-    ("5, form twice", IN_FORM, request(body=f"a=1&a=2&sig={mac(b'1')}".encode()), errors.FieldRepeated),
+    ("5, form twice", IN_FORM, request(body=f"a=1&a=2&sig={mac(b'1')}".encode()), rejections.FieldRepeated),
     (
         "7, many signatures",
         {"header": "X-Sig", "separator": ","},
         request(("X-Sig", ",".join([GOOD] * 17))),
-        errors.SignatureMalformed,
+        rejections.SignatureMalformed,
     ),
-    ("7, a long header", PLAIN, request(("X-Sig", GOOD + "0" * 5_000)), errors.HeaderMalformed),
+    ("7, a long header", PLAIN, request(("X-Sig", GOOD + "0" * 5_000)), rejections.HeaderMalformed),
     ("12, upper case", PLAIN, request(("X-Sig", GOOD.upper())), None),
-    ("12, a blank", PLAIN, request(("X-Sig", GOOD[:32] + " " + GOOD[32:])), errors.SignatureMalformed),
+    ("12, a blank", PLAIN, request(("X-Sig", GOOD[:32] + " " + GOOD[32:])), rejections.SignatureMalformed),
     ("18, bytes as they are", PLAIN, request(("X-Sig", mac(b"\xff\r\n\0")), body=b"\xff\r\n\0"), None),
 ]
 
@@ -90,7 +90,7 @@ HEADERS: list[tuple[str, Mapping[str, Any], Request, type[errors.RequestRejected
     ("signature", "received", "error"), [row[1:] for row in HEADERS], ids=[row[0] for row in HEADERS]
 )
 def test_headers(
-    tmp_path: Path, signature: Signature, received: Request, error: type[errors.RequestRejected] | None
+    tmp_path: Path, signature: Signature, received: Request, error: type[rejections.RequestRejected] | None
 ) -> None:
     """What is not spelled exactly as the scheme says is refused with the reason of its own."""
     assert refused(tmp_path, signature, received) == error
@@ -114,24 +114,24 @@ def test_2_short_secret(tmp_path: Path) -> None:
     ("unit", "text", "error"),
     [
         ("s", SECONDS, None),
-        ("s", str(NOW), errors.TimestampMalformed),
-        ("ms", SECONDS, errors.TimestampMalformed),
+        ("s", str(NOW), rejections.TimestampMalformed),
+        ("ms", SECONDS, rejections.TimestampMalformed),
         ("ms", str(NOW), None),
-        ("s", "00000000", errors.TimestampMalformed),
-        ("s", f"0{SECONDS}", errors.TimestampMalformed),
-        ("s", "1_700_000_000", errors.TimestampMalformed),
-        ("s", "1.7e9", errors.TimestampMalformed),
+        ("s", "00000000", rejections.TimestampMalformed),
+        ("s", f"0{SECONDS}", rejections.TimestampMalformed),
+        ("s", "1_700_000_000", rejections.TimestampMalformed),
+        ("s", "1.7e9", rejections.TimestampMalformed),
         ("iso8601", "2023-11-14T22:13:20Z", None),
         ("iso8601", "2023-11-14T23:13:20+01:00", None),
-        ("iso8601", "2023-11-31T22:13:20Z", errors.TimestampMalformed),
-        ("iso8601", SECONDS, errors.TimestampMalformed),
+        ("iso8601", "2023-11-31T22:13:20Z", rejections.TimestampMalformed),
+        ("iso8601", SECONDS, rejections.TimestampMalformed),
         ("http_date", "Tue, 14 Nov 2023 22:13:20 GMT", None),
         ("http_date", "Tue 14 Nov 2023 22:13:20 UTC", None),
-        ("http_date", "Tue, 14 Foo 2023 22:13:20 GMT", errors.TimestampMalformed),
-        ("http_date", "Tue, 31 Nov 2023 22:13:20 GMT", errors.TimestampMalformed),
+        ("http_date", "Tue, 14 Foo 2023 22:13:20 GMT", rejections.TimestampMalformed),
+        ("http_date", "Tue, 31 Nov 2023 22:13:20 GMT", rejections.TimestampMalformed),
     ],
 )
-def test_8_units(tmp_path: Path, unit: str, text: str, error: type[errors.RequestRejected] | None) -> None:
+def test_8_units(tmp_path: Path, unit: str, text: str, error: type[rejections.RequestRejected] | None) -> None:
     """A time in another unit than the configured one is refused, rather than let any window pass or none."""
     received = request(("X-Time", text), ("X-Sig", mac(f"{text}.".encode() + BODY)))
     assert refused(tmp_path, {**TIMED, "timestamp_unit": unit}, received) == error
@@ -183,7 +183,7 @@ def test_10_a_moved_boundary(tmp_path: Path) -> None:
     signature = {"header": "X-Sig", "signed": "{header:X-A}.{header:X-B}.{body}"}
     whole = mac(b"one.two.three." + BODY)
     received = request(("X-Sig", whole), ("X-A", "one.two"), ("X-B", "three"))
-    assert refused(tmp_path, signature, received) == errors.HeaderMalformed
+    assert refused(tmp_path, signature, received) == rejections.HeaderMalformed
 
 
 def test_10_an_id_that_ends_in_zero(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_10_an_id_that_ends_in_zero(tmp_path: Path) -> None:
     places = {"id": "header:X-Id", "timestamp": "header:X-Time"}
     signature = {"header": "X-Sig", "signed": "{id}{timestamp}{body}", **places}
     whole = mac(f"id10{SECONDS}".encode() + BODY)
-    for text, time, expected in (("id10", SECONDS, None), ("id1", f"0{SECONDS}", errors.TimestampMalformed)):
+    for text, time, expected in (("id10", SECONDS, None), ("id1", f"0{SECONDS}", rejections.TimestampMalformed)):
         received = request(("X-Sig", whole), ("X-Id", text), ("X-Time", time))
         assert refused(tmp_path, signature, received) == expected
 
@@ -200,7 +200,7 @@ def test_10_a_name_that_holds_fields(tmp_path: Path) -> None:
     """A form's name with & or = in it would hide the fields that were signed, and is refused."""
     scheme = {"at": "form:sig", "signed": "{form_amp_sorted:sig}"}
     signed = mac(b"&id=1&to=2")
-    for body, expected in (("id=1&to=2", None), ("id%3D1%26to=2", errors.FieldMalformed)):
+    for body, expected in (("id=1&to=2", None), ("id%3D1%26to=2", rejections.FieldMalformed)):
         received = replace(
             request(("content-type", "application/x-www-form-urlencoded")), body=f"{body}&sig={signed}".encode()
         )
@@ -233,15 +233,19 @@ def test_13_one_spelling(tmp_path: Path, encoding: str) -> None:
         text[:8] + "-+_/" + text[8:],
     ):
         received = replace(good, headers=(("x-sig", other),))
-        assert refused(tmp_path, signature, received) in {errors.SignatureMalformed, errors.HeaderMalformed}, other
+        assert refused(tmp_path, signature, received) in {rejections.SignatureMalformed, rejections.HeaderMalformed}, (
+            other
+        )
 
 
 def test_14_the_algorithm_is_pinned(tmp_path: Path) -> None:
     """An algorithm that the request names is compared with the configured one, never followed."""
     signature = {"header": "X-Sig", "require": [["{header:X-Algorithm}", "HmacSHA256"]]}
     assert refused(tmp_path, signature, request(("X-Sig", GOOD), ("X-Algorithm", "HmacSHA256"))) is None
-    assert refused(tmp_path, signature, request(("X-Sig", GOOD), ("X-Algorithm", "none"))) == errors.RequirementUnmet
-    assert refused(tmp_path, signature, request(("X-Sig", GOOD))) == errors.HeaderMissing
+    assert (
+        refused(tmp_path, signature, request(("X-Sig", GOOD), ("X-Algorithm", "none"))) == rejections.RequirementUnmet
+    )
+    assert refused(tmp_path, signature, request(("X-Sig", GOOD))) == rejections.HeaderMissing
 
 
 def test_15_no_downgrade(tmp_path: Path) -> None:
@@ -253,7 +257,7 @@ def test_15_no_downgrade(tmp_path: Path) -> None:
     for text in (strong, weak, f"{weak},{strong}", f"{strong},v1={'0' * 64}"):
         verify(request(("X-Sig", text)), source, NOW)
     for text in (f"{weak},v2={'0' * 64}", f"v2={'0' * 64}", f"{weak},v2=zz"):
-        with pytest.raises(errors.VerificationError):
+        with pytest.raises(rejections.VerificationError):
             verify(request(("X-Sig", text)), source, NOW)
 
 
@@ -276,7 +280,7 @@ def test_19_the_url_is_the_configured_one(tmp_path: Path) -> None:
     with_port = URL.replace(".com/", ".com:443/")
     assert refused(tmp_path, signature, request(("X-Sig", mac(with_port.encode() + BODY)))) is None
     evil = mac(b"https://evil.example.com/webhooks/x" + BODY)
-    assert refused(tmp_path, signature, request(("X-Sig", evil), *hostile)) == errors.SignatureMismatch
+    assert refused(tmp_path, signature, request(("X-Sig", evil), *hostile)) == rejections.SignatureMismatch
 
 
 def test_22_rotation(tmp_path: Path) -> None:
@@ -306,15 +310,15 @@ DOCUMENTS = {
     "as written": ('{"a": 12345678901234567890.10, "sig": "%s"}', b"12345678901234567890.10", None),
     "a truth": ('{"a": true, "sig": "%s"}', b"true", None),
     "escapes": ('{"a": "\\u00e9", "sig": "%s"}', "é".encode(), None),
-    "repeated key": ('{"a": 1, "a": 2, "sig": "%s"}', b"2", errors.FieldMalformed),
-    "repeated inside": ('{"a": 1, "b": {"c": 1, "c": 2}, "sig": "%s"}', b"1", errors.FieldMalformed),
-    "not a number": ('{"a": NaN, "sig": "%s"}', b"NaN", errors.FieldMalformed),
-    "absent": ('{"sig": "%s"}', b"", errors.FieldMissing),
-    "null": ('{"a": null, "sig": "%s"}', b"", errors.FieldMissing),
-    "an object": ('{"a": {}, "sig": "%s"}', b"{}", errors.FieldMalformed),
-    "deep": ('{"a": 1, "b": ' + "[" * 100_000 + "]" * 100_000 + ', "sig": "%s"}', b"1", errors.FieldMalformed),
-    "half a character": ('{"a": "\\ud800", "sig": "%s"}', b"?", errors.FieldMalformed),
-    "no JSON": ("a=1&sig=%s", b"1", errors.FieldMalformed),
+    "repeated key": ('{"a": 1, "a": 2, "sig": "%s"}', b"2", rejections.FieldMalformed),
+    "repeated inside": ('{"a": 1, "b": {"c": 1, "c": 2}, "sig": "%s"}', b"1", rejections.FieldMalformed),
+    "not a number": ('{"a": NaN, "sig": "%s"}', b"NaN", rejections.FieldMalformed),
+    "absent": ('{"sig": "%s"}', b"", rejections.FieldMissing),
+    "null": ('{"a": null, "sig": "%s"}', b"", rejections.FieldMissing),
+    "an object": ('{"a": {}, "sig": "%s"}', b"{}", rejections.FieldMalformed),
+    "deep": ('{"a": 1, "b": ' + "[" * 100_000 + "]" * 100_000 + ', "sig": "%s"}', b"1", rejections.FieldMalformed),
+    "half a character": ('{"a": "\\ud800", "sig": "%s"}', b"?", rejections.FieldMalformed),
+    "no JSON": ("a=1&sig=%s", b"1", rejections.FieldMalformed),
 }
 
 
@@ -328,10 +332,10 @@ def test_25_json_before_the_signature(tmp_path: Path, name: str) -> None:
 FORMS = {
     "decoded": ("a=x%0A&sig=%s", b"x\n", None),
     "plus": ("a=x+y&sig=%s", b"x y", None),
-    "bad percent": ("a=%zz&sig=%s", b"%zz", errors.FieldMalformed),
-    "not UTF-8": ("a=%ff&sig=%s", b"\xff", errors.FieldMalformed),
-    "many fields": ("b=1&" * 1_001 + "a=x&sig=%s", b"x", errors.FieldMalformed),
-    "absent": ("sig=%s", b"", errors.FieldMissing),
+    "bad percent": ("a=%zz&sig=%s", b"%zz", rejections.FieldMalformed),
+    "not UTF-8": ("a=%ff&sig=%s", b"\xff", rejections.FieldMalformed),
+    "many fields": ("b=1&" * 1_001 + "a=x&sig=%s", b"x", rejections.FieldMalformed),
+    "absent": ("sig=%s", b"", rejections.FieldMissing),
 }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ConfigError, RequestRejected
+from gateway.errors import ConfigError
 from gateway.model import Delivery, Request
+from gateway.rejections import RequestRejected
 from gateway.verify import verify
 from tests.configured import configured
 

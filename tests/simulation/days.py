@@ -8,8 +8,9 @@ import random
 from collections.abc import Coroutine
 from pathlib import Path
 
-from gateway.errors import InboxUnavailable, VerificationError
+from gateway.errors import InboxUnavailable
 from gateway.model import Receipt
+from gateway.rejections import VerificationError
 from tests.signed import SECRETS, signed
 from tests.simulation.event_api import SimulatedEventApi, Weather
 from tests.simulation.oracle import Oracle, require

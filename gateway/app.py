@@ -30,8 +30,9 @@ from gateway.reload import Reloader
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
-from gateway.telemetry import lines
+from gateway.telemetry import lines, traces
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
@@ -59,6 +60,7 @@ class Gateway:
     ) -> None:
         self.config = config
         self.log = Log()
+        self.metrics = Metrics()
         self.clock = clock or SystemClock()
         self.port = 0
         self.admin_port = 0
@@ -89,6 +91,7 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
+        self._open_traces(config)
         self.inbox = self._given_inbox or await _open_inbox(config)
         self._stack.push_async_callback(self.inbox.close)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
@@ -96,7 +99,13 @@ class Gateway:
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox,
+            built,
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            traces=self._traces,
+            on_accepted=self._wake,
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
@@ -113,11 +122,29 @@ class Gateway:
         )
         self.port = await self._listen(listener, config.server.host, config.server.port)
 
+    def _open_traces(self, config: Config) -> None:
+        on_dropped, exported = self.metrics.spans_dropped, config.tracing.exported
+        self._traces = traces.opened(
+            self._rng,
+            exported=exported,
+            ratio=config.tracing.ratio,
+            event_api=config.event_api.url,
+            on_dropped=on_dropped,
+        )
+        self.metrics.traced = exported
+        self._stack.push_async_callback(self._traces.close)
+
     async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox,
+            self._event_api,
+            build.limits(config),
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            traces=self._traces,
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
@@ -137,6 +164,7 @@ class Gateway:
         await self._forwarder.prepare(built)
         old = self._event_api
         self.config = config
+        self._traces.event_api = config.event_api.url
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
         self.receiver.sources = built

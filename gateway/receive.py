@@ -18,6 +18,7 @@ from gateway.answers import Answer, Answers, Outcome
 from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
+from gateway.exchange import Exchange
 from gateway.failpoints import failpoint
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
@@ -36,7 +37,8 @@ from gateway.rejections import (
 )
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
-from gateway.telemetry.traces import new_traceparent
+from gateway.telemetry.span import Answered
+from gateway.telemetry.traces import Traces, claimed
 from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
@@ -61,6 +63,7 @@ class Receiver:
         rng: random.Random,
         log: Log,
         on_accepted: Callable[[], None],
+        traces: Traces | None = None,
         public_url: str = "",
         body_timeout: float = 10.0,
     ) -> None:
@@ -72,8 +75,8 @@ class Receiver:
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
         self._inbox = inbox
         self._clock = clock
-        self._rng = rng
         self._log = log
+        self._traces = traces or Traces(rng)
         self._on_accepted = on_accepted
         self._effects = Effects(clock=clock, log=log)
 
@@ -88,7 +91,7 @@ class Receiver:
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one webhook request; whatever it holds, the answer is one of the documented ones."""
-        exchange = Exchange(http.match_info["source"], new_traceparent(self._rng), time.perf_counter())
+        exchange = Exchange(http.match_info["source"], self._traces.begin(), time.perf_counter(), http.method)
         try:
             response = await self._receive(http, exchange)
         except RequestRejected as rejection:
@@ -109,7 +112,7 @@ class Receiver:
 
     def refuse_malformed(self, status: int, kind: str) -> None:
         """Write the line of a request that is not HTTP, or could not be read, which the listener has answered."""
-        exchange = Exchange("", new_traceparent(self._rng), time.perf_counter())
+        exchange = Exchange("", self._traces.begin(), time.perf_counter())
         if status == UNREAD_STATUS:
             exchange.label, exchange.detail = "request_unread", NO_MEMORY
             self._say(exchange, "unavailable", status)
@@ -124,7 +127,9 @@ class Receiver:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
         exchange.bytes_in, exchange.request = len(request.body), request
+        exchange.timing.read = time.perf_counter()
         result = await self._verify(request, source, exchange.traceparent)
+        exchange.timing.verified = time.perf_counter()
         if isinstance(result, Delivery):
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
@@ -155,6 +160,7 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        exchange.timing.kept = time.perf_counter()
         failpoint("before_answer")
         if receipt.duplicate:
             how = ": the same signed bytes under another id" if receipt.known_as else ""
@@ -229,37 +235,45 @@ class Receiver:
         return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+        ended = time.perf_counter()
+        seconds = ended - exchange.timing.started
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,
             status=int(status),
             bytes_in=exchange.bytes_in,
-            ms=(time.perf_counter() - exchange.started) * 1000,
+            ms=seconds * 1000,
             trace=exchange.traceparent,
             delivery=delivery,
             label=exchange.label,
             detail=exchange.detail,
+        )
+        if self._traces.takes(exchange.traceparent, seconds, failed=bool(exchange.label)):
+            self._trace(exchange, str(outcome), int(status), delivery, ended)
+
+    def _trace(self, exchange: Exchange, outcome: str, status: int, delivery: Delivery | None, ended: float) -> None:
+        source = self.sources.get(exchange.source)
+        trusted = exchange.request if source and source.trust_traceparent else None
+        self._traces.answered(
+            Answered(
+                exchange.traceparent,
+                exchange.method,
+                source.name if source else "unknown",
+                outcome,
+                status,
+                exchange.bytes_in,
+                exchange.timing,
+                ended,
+                reason=exchange.label,
+                claimed=claimed(trusted.values("traceparent")) if trusted else "",
+                delivery=delivery,
+            )
         )
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
         self._hold(http, Exchange(UNKNOWN, "", 0), (rejection.label, rejection.status, str(rejection)))
         return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
-
-
-class Exchange:
-    """What the log line of one request is made of."""
-
-    __slots__ = ("bytes_in", "detail", "label", "request", "source", "started", "traceparent")
-
-    def __init__(self, source: str, traceparent: str, started: float) -> None:
-        self.source = source
-        self.traceparent = traceparent
-        self.started = started
-        self.bytes_in = 0
-        self.request: Request | None = None
-        self.label = ""
-        self.detail = ""
 
 
 def _answer(answer: Answer, document: dict[str, str]) -> web.Response:

@@ -15,6 +15,7 @@ from gateway.config.secret_entries import SecretEntry
 from gateway.config.secrets import Secret, SecretReference
 from gateway.config.signature import DeliveryConfig, SignatureConfig
 from gateway.config.table import Table
+from gateway.config.tracing import Tracing, tracing
 from gateway.config.values import (
     EnvironmentName,
     EventApiUrl,
@@ -226,6 +227,9 @@ class SourceConfig(Table):
         description="How long re-sends of this source are absorbed; where absent, [inbox] dedupe_window_days, or "
         "longer where the provider goes on longer.",
     )
+    trust_traceparent: bool = Field(
+        default=False, description="Whether the sender's own trace, as its traceparent names it, is linked to."
+    )
     params: dict[str, Text] = Field(
         default_factory=dict, description="Constants that the provider's scheme needs besides secrets, by name."
     )
@@ -256,11 +260,18 @@ class Config(Table):
     )
 
     _path: Path = PrivateAttr(default=Path("gateway.toml"))
+    _tracing: Tracing = PrivateAttr(default=Tracing())
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember which file this was read from."""
+        """Remember which file this was read from, and what the environment says of traces."""
         if context:
             self._path = context.path.absolute()
+            self._tracing = tracing(context.environ)
+
+    @property
+    def tracing(self) -> Tracing:
+        """Whether and how much is traced, which OpenTelemetry's own variables say."""
+        return self._tracing
 
     @property
     def path(self) -> Path:

@@ -61,6 +61,7 @@ class Log:
         detail: str,
         ms: int,
         attempt: int,
+        trace: str = "",
     ) -> None:
         """Write the one line of a request to the event API."""
         write = self._logger.info if outcome == "accepted" else self._logger.warning
@@ -70,6 +71,7 @@ class Log:
             outcome=outcome,
             status=status,
             **_present(detail=detail),
+            **_identify(None, trace),
             entries=entries,
             events=events,
             accepted=accepted,

@@ -51,4 +51,4 @@ ACCEPTED = "gateway.events.accepted"
 ATTEMPT = "gateway.attempt"
 LINK = "gateway.link"
 
-ATTRIBUTES = tuple(value for value in list(globals().values()) if isinstance(value, str) and value[:1].islower())
+ATTRIBUTES = tuple(value for key, value in list(globals().items()) if key.isupper() and "." in value)

@@ -158,8 +158,8 @@ class Traces:
             **_describe(delivery),
         }
         seconds = max(0.0, time.time() - delivery.received_at / 1000)
-        origin = delivery.traceparent if _TRACEPARENT.fullmatch(delivery.traceparent) else self.begin()
-        parent = origin if origin.endswith(SAMPLED) else ""
+        origin = delivery.traceparent or self.begin()
+        parent = delivery.traceparent if delivery.traceparent.endswith(SAMPLED) else ""
         self._exporter.take(
             Made(names.DEAD_LETTER_SPAN, self._child(origin), seconds, attributes, parent=parent, error=outcome)
         )

@@ -123,8 +123,10 @@ class Receiver:
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
+        exchange.step("read")
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
+        exchange.step("verify")
         if isinstance(result, Delivery):
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
@@ -155,6 +157,7 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        exchange.step("keep")
         failpoint("before_answer")
         if receipt.duplicate:
             how = ": the same signed bytes under another id" if receipt.known_as else ""
@@ -239,6 +242,7 @@ class Receiver:
             delivery=delivery,
             label=exchange.label,
             detail=exchange.detail,
+            steps=exchange.steps,
         )
 
     async def _not_found(self, http: web.Request) -> web.Response:
@@ -250,16 +254,22 @@ class Receiver:
 class Exchange:
     """What the log line of one request is made of."""
 
-    __slots__ = ("bytes_in", "detail", "label", "request", "source", "started", "traceparent")
+    __slots__ = ("_at", "bytes_in", "detail", "label", "request", "source", "started", "steps", "traceparent")
 
     def __init__(self, source: str, traceparent: str, started: float) -> None:
         self.source = source
         self.traceparent = traceparent
-        self.started = started
+        self.started = self._at = started
+        self.steps: dict[str, float] = {}
         self.bytes_in = 0
         self.request: Request | None = None
         self.label = ""
         self.detail = ""
+
+    def step(self, name: str) -> None:
+        """Note the milliseconds since the step before."""
+        now = time.perf_counter()
+        self.steps[name], self._at = (now - self._at) * 1000, now
 
 
 def _answer(answer: Answer, document: dict[str, str]) -> web.Response:

@@ -157,9 +157,12 @@ class Sender:
             answer = EventApiInterrupted("broken off because the gateway stops")
         verdict = judge(answer, len(events))
         answered = answer if isinstance(answer, Answer) else None
+        deliveries = [member.lease.entry.delivery for member in batch.members]
         self._log.attempt(
             batch=batch.name,
-            entries=len(batch.members),
+            sources=sorted({delivery.source for delivery in deliveries}),
+            only=deliveries[0] if len(deliveries) == 1 else None,
+            entries=len(deliveries),
             events=len(events),
             bytes_out=len(body),
             outcome=verdict.label,

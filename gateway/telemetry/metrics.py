@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, exposition
-from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, exposition
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.telemetry import metric_names as names
@@ -19,7 +19,7 @@ T = TypeVar("T", bound=MetricWrapperBase)
 
 OPENMETRICS = "application/openmetrics-text"
 # One more series for each counter and histogram, which tells what process_start_time_seconds does.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Children(dict[Any, T], Generic[T]):
@@ -74,7 +74,7 @@ class Metrics:
         Prometheus' own text format else. https://prometheus.io/docs/instrumenting/content_negotiation/
         """
         if OPENMETRICS in accept:
-            return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", openmetrics.generate_latest(self.registry)
+            return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]
         return exposition.CONTENT_TYPE_PLAIN_0_0_4, exposition.generate_latest(self.registry)
 
     def _gauges(self, metric: Metric) -> Children[Gauge]:

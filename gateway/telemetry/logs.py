@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -12,10 +12,14 @@ from gateway.telemetry import libraries, rendering
 
 
 class Log:
-    """The gateway's log. `logger` is a structlog logger, or anything with its methods."""
+    """The gateway's log. `logger` is a structlog logger, or anything with its methods.
 
-    def __init__(self, logger: Any = None) -> None:
+    `on_crash` is told where a fault of the gateway's own came up.
+    """
+
+    def __init__(self, logger: Any = None, on_crash: Callable[[str], None] = lambda _: None) -> None:
         self._logger = logger or structlog.get_logger("gateway")
+        self._on_crash = on_crash
 
     def request(
         self,
@@ -195,6 +199,7 @@ class Log:
 
     def crashed(self, *, where: str, error: BaseException) -> None:
         """Write a fault of the gateway's own, with the frames it came through."""
+        self._on_crash(where)
         self._logger.error("crashed", where=where, error=type(error).__name__, exc_info=error)
 
 

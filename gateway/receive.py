@@ -36,13 +36,15 @@ from gateway.rejections import (
     VerificationError,
 )
 from gateway.sources import Source
+from gateway.telemetry.intake_metrics import NO_SOURCE
 from gateway.telemetry.logs import Log
-from gateway.telemetry.span import Answered
+from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces, claimed
 from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
 LARGE_BODY_BYTES = 262_144
+REFUSALS = frozenset({"rejected", "unavailable"})
 UNVERIFIED_KEPT = "unverified_kept"
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
@@ -63,6 +65,7 @@ class Receiver:
         rng: random.Random,
         log: Log,
         on_accepted: Callable[[], None],
+        metrics: Metrics | None = None,
         traces: Traces | None = None,
         public_url: str = "",
         body_timeout: float = 10.0,
@@ -77,6 +80,7 @@ class Receiver:
         self._clock = clock
         self._log = log
         self._traces = traces or Traces(rng)
+        self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
         self._effects = Effects(clock=clock, log=log)
 
@@ -126,11 +130,12 @@ class Receiver:
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
+        exchange.step("read")
         exchange.bytes_in, exchange.request = len(request.body), request
-        exchange.timing.read = time.perf_counter()
         result = await self._verify(request, source, exchange.traceparent)
-        exchange.timing.verified = time.perf_counter()
+        exchange.step("verify")
         if isinstance(result, Delivery):
+            self._metrics.verified(result)
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
                 self._hold(http, exchange, (label, source.answers[Outcome.ACCEPTED].status, sentence))
@@ -160,9 +165,10 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
-        exchange.timing.kept = time.perf_counter()
+        exchange.step("keep")
         failpoint("before_answer")
         if receipt.duplicate:
+            self._metrics.absorbed(source.name, by_digest=bool(receipt.known_as))
             how = ": the same signed bytes under another id" if receipt.known_as else ""
             exchange.detail = (
                 f"absorbed{how}; first received {_iso(receipt.first_seen_at)}; to run it again: "
@@ -202,6 +208,7 @@ class Receiver:
     def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
+            self._metrics.unverified(exchange.source)
             exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
         if isinstance(rejection, AddressRefused):
             exchange.detail += f"; it is {rejection.address or 'not told by a trusted proxy'}"
@@ -235,8 +242,19 @@ class Receiver:
         return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
-        ended = time.perf_counter()
-        seconds = ended - exchange.timing.started
+        """Write the line of a request, count it, and trace it where it is sampled, slow or at fault."""
+        seconds = time.perf_counter() - exchange.started
+        source = self.sources.get(exchange.source)
+        name = source.name if source else NO_SOURCE
+        self._metrics.answered(
+            name,
+            str(outcome),
+            int(status),
+            seconds=seconds,
+            size=exchange.bytes_in,
+            refusal=exchange.label if outcome in REFUSALS else "",
+            traceparent=exchange.traceparent,
+        )
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,
@@ -247,33 +265,26 @@ class Receiver:
             delivery=delivery,
             label=exchange.label,
             detail=exchange.detail,
+            steps=exchange.steps,
         )
         if self._traces.takes(exchange.traceparent, seconds, failed=bool(exchange.label)):
-            self._trace(exchange, str(outcome), int(status), delivery, ended)
-
-    def _trace(self, exchange: Exchange, outcome: str, status: int, delivery: Delivery | None, ended: float) -> None:
-        source = self.sources.get(exchange.source)
-        trusted = exchange.request if source and source.trust_traceparent else None
-        self._traces.answered(
-            Answered(
-                exchange.traceparent,
-                exchange.method,
-                source.name if source else "unknown",
-                outcome,
-                status,
-                exchange.bytes_in,
-                exchange.timing,
-                ended,
-                reason=exchange.label,
-                claimed=claimed(trusted.values("traceparent")) if trusted else "",
+            trusted = exchange.request if source and source.trust_traceparent else None
+            claim = claimed(trusted.values("traceparent")) if trusted else ""
+            self._traces.answered(
+                exchange,
+                source=name,
+                outcome=str(outcome),
+                status=int(status),
+                seconds=seconds,
+                claim=claim,
                 delivery=delivery,
             )
-        )
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
-        self._hold(http, Exchange(UNKNOWN, "", 0), (rejection.label, rejection.status, str(rejection)))
-        return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
+        exchange = Exchange("", self._traces.begin(), time.perf_counter())
+        self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
+        return self._refuse(exchange, rejection)
 
 
 def _answer(answer: Answer, document: dict[str, str]) -> web.Response:

@@ -21,6 +21,7 @@ from gateway.model import Lease, StampedEvent, State
 from gateway.outcome import Answer, Effect, Rest, Verdict, judge
 from gateway.settle import Sent, resolve, suspect, unsent
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 
 TROUBLED_MS = 60_000
@@ -49,6 +50,7 @@ class Sender:
         clock: Clock,
         rng: random.Random,
         log: Log,
+        metrics: Metrics | None = None,
         traces: Traces | None = None,
     ) -> None:
         self.transport = transport
@@ -61,6 +63,7 @@ class Sender:
         self._rng = rng
         self._log = log
         self._traces = traces or Traces(rng)
+        self._metrics = (metrics or Metrics()).forward
 
     def batch(self, members: Sequence[Member]) -> Batch:
         """Make a batch with a name and a seed of its own."""
@@ -170,16 +173,21 @@ class Sender:
         answered = answer if isinstance(answer, Answer) else None
         status = answered.status if answered else None
         self._traces.sent(sending, batch, verdict, events=len(events), status=status)
+        took = self._clock.now() - begun
+        self._metrics.attempted(verdict.label, took / 1000, len(events))
+        deliveries = [member.lease.entry.delivery for member in batch.members]
         self._log.attempt(
             batch=batch.name,
-            entries=len(batch.members),
+            sources=sorted({delivery.source for delivery in deliveries}),
+            only=deliveries[0] if len(deliveries) == 1 else None,
+            entries=len(deliveries),
             events=len(events),
             bytes_out=len(body),
             outcome=verdict.label,
             accepted=verdict.accepted,
             status=status,
             detail=verdict.detail,
-            ms=self._clock.now() - begun,
+            ms=took,
             attempt=max(member.lease.attempt for member in batch.members),
             trace=sending.traceparent,
         )
@@ -202,6 +210,7 @@ class Sender:
                     self._log.lane_paused(reason=verdict.detail)
             case Effect.NEUTRAL:
                 pass
+        self._metrics.lane(self.lane.state)
 
     async def settle(self, settled: Settled) -> None:
         """Record what became of leased entries; a lost lease is said in the log, as another has the entry."""
@@ -212,8 +221,12 @@ class Sender:
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
             return
+        now = self._clock.wall()
         for (lease, settlement), refusal in zip(settled, lost, strict=True):
             if refusal:
+                self._metrics.lease_lost(lease.entry.delivery.source)
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)
-            elif settlement.state is State.DEAD:
+                continue
+            self._metrics.settled(lease.entry.delivery, settlement, now)
+            if settlement.state is State.DEAD:
                 self._traces.dead(lease.entry, settlement)

@@ -32,7 +32,6 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from gateway.telemetry import span_names as names
 from gateway.telemetry.span import Made
 
 MOST_WAITING = 4_096
@@ -40,7 +39,7 @@ CLOSE_SECONDS = 2.0
 
 NAME = "webhook-event-gateway"
 NANO = 1_000_000_000
-_KINDS = {names.REQUEST_SPAN: SpanKind.SERVER, names.ATTEMPT_SPAN: SpanKind.CLIENT}
+_KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 
 Dropped = Callable[[str, int], None]
 
@@ -67,17 +66,18 @@ class SpanExport:
             return
         self._taken += 1
         end = time.time_ns()
+        start = end - int(span.seconds * NANO)
         self._ids.given = _context(span.traceparent)
         made = self._tracer.start_span(
             span.name,
             set_span_in_context(NonRecordingSpan(_context(span.parent)), _NOWHERE) if span.parent else _NOWHERE,
-            _KINDS.get(span.name, SpanKind.INTERNAL),
+            _KINDS[span.kind],
             span.attributes,
             [Link(_context(traceparent), attributes) for traceparent, attributes in span.links],
-            start_time=end - int(span.seconds * NANO),
+            start_time=start,
         )
-        for name, before_end in span.marks:
-            made.add_event(name, None, end - int(before_end * NANO))
+        for name, after in span.marks:
+            made.add_event(name, None, start + int(after * NANO))
         if span.error:
             made.set_status(Status(StatusCode.ERROR, span.error))
         made.end(end)

@@ -4,42 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from gateway.model import Delivery
 
 Link = tuple[str, dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Timing:
-    """The moments of one request, as `time.perf_counter` tells them; 0 for what was not reached."""
-
-    started: float
-    read: float = 0.0
-    verified: float = 0.0
-    kept: float = 0.0
-
-
-@dataclass(slots=True)
-class Answered:
-    """A webhook request that was answered at `ended`, which is of the clock of its `timing`.
-
-    `source` is the name of a configured one, or `unknown`; `reason` is a label. `claimed` is the traceparent of a
-    sender that is trusted to tell one.
-    """
-
-    traceparent: str
-    method: str
-    source: str
-    outcome: str
-    status: int
-    bytes_in: int
-    timing: Timing
-    ended: float
-    reason: str = ""
-    claimed: str = ""
-    delivery: Delivery | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +28,7 @@ class Sending:
 class Made:
     """A span that took `seconds` and is over now. `traceparent` is its own, `parent` its parent's if it has one.
 
-    `marks` are its events, in seconds before its end; `links` are traceparents, with attributes. `error` is the label
+    `marks` are its events, in seconds after its start; `links` are traceparents, with attributes. `error` is the label
     of what failed.
     """
 
@@ -67,6 +36,7 @@ class Made:
     traceparent: str
     seconds: float
     attributes: dict[str, Any]
+    kind: Literal["server", "client", "internal"] = "internal"
     marks: Sequence[tuple[str, float]] = ()
     links: Sequence[Link] = ()
     parent: str = ""

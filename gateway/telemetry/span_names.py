@@ -7,20 +7,21 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 
 from __future__ import annotations
 
-REQUEST_SPAN = "POST /webhooks/{source}"
-"""SERVER: one webhook request, the root of the delivery's trace."""
+ROUTE = "/webhooks/{source}"
+REQUEST_SPAN = f"POST {ROUTE}"
+"""SERVER: one webhook request, the root of the delivery's trace; another method is named in place of POST."""
+STRAY_SPAN = "HTTP"
+"""SERVER: a request that is none to a source's URL, or not HTTP."""
 ATTEMPT_SPAN = "send inngest"
 """CLIENT: one request to the event API, the root of a trace of its own, linked to the deliveries that it carries."""
 LINKS_SPAN = "send inngest (more links)"
 """INTERNAL: a child of the CLIENT span that holds the links which that has no room for."""
 DEAD_LETTER_SPAN = "dead letter"
 """INTERNAL: from the receipt of a delivery to its becoming a dead letter, in the delivery's trace."""
-SPANS = (REQUEST_SPAN, ATTEMPT_SPAN, LINKS_SPAN, DEAD_LETTER_SPAN)
+SPANS = (REQUEST_SPAN, STRAY_SPAN, ATTEMPT_SPAN, LINKS_SPAN, DEAD_LETTER_SPAN)
 
-READ = "read"
-VERIFIED = "verified"
-KEPT = "kept"
-EVENTS = (READ, VERIFIED, KEPT)
+STEPS = ("read", "verify", "keep")
+"""Events of a request's span, each at the end of that step."""
 
 HTTP_METHOD = "http.request.method"
 HTTP_STATUS = "http.response.status_code"

@@ -8,17 +8,19 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.batch import Batch
 from gateway.errors import TransformError
+from gateway.exchange import Exchange
 from gateway.model import Delivery, Entry, Settlement
 from gateway.outcome import Verdict
 from gateway.telemetry import span_names as names
-from gateway.telemetry.span import Answered, Exporter, Made, Sending
+from gateway.telemetry.span import Exporter, Made, Sending
 
 SLOW_SECONDS = 1.0
 MOST_LINKS = 128
@@ -58,35 +60,48 @@ class Traces:
         """Tell whether a request that took so long is traced."""
         return self._exporter is not None and (failed or seconds >= SLOW_SECONDS or traceparent.endswith(SAMPLED))
 
-    def answered(self, request: Answered) -> None:
-        """Trace a request that was answered just now, as the root of its trace."""
+    def answered(
+        self,
+        exchange: Exchange,
+        *,
+        source: str,
+        outcome: str,
+        status: int,
+        seconds: float,
+        claim: str = "",
+        delivery: Delivery | None = None,
+    ) -> None:
+        """Trace a request that was answered just now and took so long, as the root of its trace.
+
+        `source` is the name of a configured one, or another word; `claim` is the traceparent of a trusted sender.
+        """
         if self._exporter is None:
             return
-        faulty = request.status >= _SERVER_FAULT
-        attributes: dict[str, Any] = {
-            names.HTTP_METHOD: request.method if request.method in _METHODS else "_OTHER",
-            names.HTTP_ROUTE: "/webhooks/{source}",
-            names.HTTP_STATUS: request.status,
-            names.HTTP_BODY_SIZE: request.bytes_in,
+        error = exchange.label if status >= _SERVER_FAULT else ""
+        method = exchange.method if exchange.method in _METHODS else ""
+        attributes = {
+            names.HTTP_METHOD: method or "_OTHER",
+            names.HTTP_STATUS: status,
+            names.HTTP_BODY_SIZE: exchange.bytes_in,
             names.URL_SCHEME: "http",
-            names.URL_PATH: f"/webhooks/{request.source}",
-            names.SOURCE: request.source,
-            names.OUTCOME: request.outcome,
-            **({names.REASON: request.reason} if request.reason else {}),
-            **({names.ERROR_TYPE: request.reason} if faulty else {}),
-            **(_describe(request.delivery) if request.delivery else {}),
+            **({names.HTTP_ROUTE: names.ROUTE} if exchange.source else {}),
+            **({names.URL_PATH: f"/webhooks/{source}"} if exchange.source == source else {}),
+            names.SOURCE: source,
+            names.OUTCOME: outcome,
+            **({names.REASON: exchange.label} if exchange.label else {}),
+            **({names.ERROR_TYPE: error} if error else {}),
+            **(_describe(delivery) if delivery else {}),
         }
-        timing, ended = request.timing, request.ended
-        moments = ((names.READ, timing.read), (names.VERIFIED, timing.verified), (names.KEPT, timing.kept))
         self._exporter.take(
             Made(
-                names.REQUEST_SPAN,
-                request.traceparent,
-                seconds=ended - timing.started,
-                attributes=attributes,
-                marks=[(name, ended - moment) for name, moment in moments if moment],
-                links=[(request.claimed, {names.LINK: "sender"})] if request.claimed else (),
-                error=request.reason if faulty else "",
+                f"{method} {names.ROUTE}" if exchange.source and method else names.STRAY_SPAN,
+                exchange.traceparent,
+                seconds,
+                attributes,
+                "server",
+                marks=_marks(exchange.steps),
+                links=[(claim, {names.LINK: "sender"})] if claim else (),
+                error=error,
             )
         )
 
@@ -133,8 +148,17 @@ class Traces:
         ]
         seconds = time.perf_counter() - sending.begun
         error = verdict.label if failed else ""
-        own = Made(names.ATTEMPT_SPAN, sending.traceparent, seconds, attributes, links=links[:MOST_LINKS], error=error)
-        self._exporter.take(own)
+        self._exporter.take(
+            Made(
+                names.ATTEMPT_SPAN,
+                sending.traceparent,
+                seconds,
+                attributes,
+                "client",
+                links=links[:MOST_LINKS],
+                error=error,
+            )
+        )
         for first in range(MOST_LINKS, len(links), MOST_LINKS):
             some = links[first : first + MOST_LINKS]
             child = self._child(sending.traceparent)
@@ -201,6 +225,11 @@ def claimed(values: Sequence[str]) -> str:
 
 def _traceparent(trace: int, span: int, *, sampled: bool) -> str:
     return f"00-{trace:032x}-{span:016x}-{SAMPLED if sampled else '00'}"
+
+
+def _marks(steps: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Return when each step ended, in seconds from the start of the first."""
+    return list(zip(steps, accumulate(took / 1000 for took in steps.values()), strict=True))
 
 
 def _describe(delivery: Delivery) -> dict[str, Any]:

@@ -2,18 +2,17 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from gateway.batch import Batch, Member
+from gateway.exchange import Exchange
 from gateway.model import Attempt, Entry, Lease, Settlement, State
 from gateway.outcome import Effect, Rest, Verdict
 from gateway.telemetry import span_names as names
-from gateway.telemetry.span import Answered, Made, Timing
+from gateway.telemetry.span import Made
 from gateway.telemetry.traces import MOST_REMEMBERED, Traces, claimed
 from tests.mapped import delivery
 
@@ -58,10 +57,11 @@ def send(made: Traces, sent: Batch, verdict: Verdict) -> str:
     return sending.traceparent
 
 
-def answered(**more: Any) -> Answered:
-    """Return a request that was answered."""
-    base = Answered("00-" + "1" * 32 + "-" + "2" * 16 + "-01", "POST", "acme", "accepted", 200, 5, Timing(1.0), 2.0)
-    return replace(base, **more)
+def answer(made: Traces, exchange: Exchange, label: str, status: int) -> None:
+    """Trace a request to a source of the configuration, acme."""
+    exchange.label = label
+    exchange.step("read")
+    made.answered(exchange, source="acme", outcome="rejected", status=status, seconds=0.5)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.01, 0.3, 1.0])
@@ -117,12 +117,27 @@ def test_traceparent_of_a_sender(values: Sequence[str], trusted: bool) -> None: 
 def test_failure_on_our_side_is_an_error() -> None:
     """A status of 500 and more is an error of the span; one below is not, and methods are a closed set."""
     made, kept = traces()
-    made.answered(answered(outcome="unavailable", status=503, reason="inbox_unavailable"))
-    made.answered(answered(outcome="rejected", status=405, reason="method_not_allowed", method="BR\x1bEW"))
+    answer(made, Exchange("acme", made.begin(), 0.0, "POST"), "inbox_unavailable", 503)
+    answer(made, Exchange("acme", made.begin(), 0.0, "BR\x1bEW"), "method_not_allowed", 405)
     ours, theirs = kept.spans
     assert (ours.error, ours.attributes[names.ERROR_TYPE]) == ("inbox_unavailable",) * 2
     assert (theirs.error, theirs.attributes[names.HTTP_METHOD]) == ("", "_OTHER")
     assert names.ERROR_TYPE not in theirs.attributes
+    assert (ours.name, theirs.name) == (names.REQUEST_SPAN, names.STRAY_SPAN)
+
+
+@pytest.mark.parametrize("called", ["", "nobody\r\n\x1b[31m"])
+def test_url_that_names_no_source(called: str) -> None:
+    """Nothing of a URL that a stranger chose is told."""
+    made, kept = traces()
+    exchange = Exchange(called, made.begin(), 0.0, "POST")
+    made.answered(exchange, source="unknown", outcome="rejected", status=404, seconds=0.5)
+    [span] = kept.spans
+    assert span.attributes[names.SOURCE] == "unknown"
+    assert names.URL_PATH not in span.attributes
+    assert (span.name, span.attributes.get(names.HTTP_ROUTE)) == (
+        (names.REQUEST_SPAN, names.ROUTE) if called else (names.STRAY_SPAN, None)
+    )
 
 
 def test_attempt_of_what_is_not_sampled() -> None:
@@ -185,7 +200,7 @@ def test_dead_letter_in_the_trace_of_its_delivery() -> None:
     assert (first.error, first.attributes[names.ATTEMPT]) == ("rejected", 3)
 
 
-@pytest.mark.parametrize("name", [*names.SPANS, *names.EVENTS, *names.ATTRIBUTES])
+@pytest.mark.parametrize("name", [*names.SPANS, *names.STEPS, *names.ATTRIBUTES])
 def test_every_name_is_documented(name: str) -> None:
     """docs/traces.md has every span, event and attribute."""
     assert f"`{name}`" in DOCUMENT or f"    {name}" in DOCUMENT

@@ -16,8 +16,8 @@ from gateway.model import State
 from gateway.telemetry import span_names as names
 from tests.otlp_receiver import OtlpReceiver, Seen
 from tests.process import Process, post
-from tests.signed import signed_headers
-from tests.world import World, running_world
+from tests.signed import SECRETS, signed_headers
+from tests.world import EVENT_KEY, World, running_world
 
 STRIPE = {"id": "evt_1", "object": "event", "type": "invoice.paid", "created": 1_700_000_000, "data": {}}
 
@@ -201,3 +201,40 @@ async def test_collector_that_takes_nothing(tmp_path: Path, kind: str) -> None:
     await silent.stop()
     assert statuses == [200] * 50
     assert seconds < 1.0 + 3.0 + 2.0  # draining, the collector, and a machine that is busy
+
+
+async def test_no_span_tells_a_secret(idle_world: World, collector: OtlpReceiver) -> None:
+    """Whatever goes wrong, no secret, key, signature, header, query, address or field of a body is exported."""
+    world = idle_world
+    (world.folder / "raises.py").write_text(
+        "def transform(delivery):\n    raise ValueError(delivery.json()['canary'])\n"
+    )
+    more = (
+        '[sources.guarded]\nprovider = "stripe"\nsecrets = ["${STRIPE_WEBHOOK_SECRET}"]\n'
+        'path_token = "${GITHUB_SECRET_TOKEN}"\ntransform = "./raises.py:transform"\n'
+    )
+    token, wrong = "canary-path-token-of-32-characters", "whsec_canary"
+    world.event_api.answer_next(Answer(503), Answer(401))
+    world.gateway = Gateway(world.config(more, **{**environ_of(collector), "GITHUB_SECRET_TOKEN": token}))
+    await world.gateway.start()
+    body = json.dumps({**STRIPE, "canary": "canary-field"}).encode()
+    at = world.gateway.clock.wall()
+    signed, forged = (
+        [*signed_headers("stripe", body, secret=secret, at=at), ("X-Canary", "canary-header")]
+        for secret in (None, wrong)
+    )
+    path = f"guarded/{token}?q=canary-query"
+    statuses = [
+        (await world.post(where, headers, body))[0]
+        for where, headers in ((path, signed), (path, forged), ("guarded/canary-token", signed), ("stripe", signed))
+    ]
+    assert statuses == [200, 401, 404, 200]
+    await world.settled(1, State.DEAD)
+    await collector.until(lambda: len(collector.named(names.ATTEMPT_SPAN)) >= 2)
+    await world.stop()
+    told = b"".join(collector.raw)
+    assert b"evt_1" in told
+    signatures = [value for headers in (signed, forged) for name, value in headers if name == "stripe-signature"]
+    digests = [part.partition("=")[2] for text in signatures for part in text.split(",")]
+    canaries = ["canary", EVENT_KEY, token, wrong, *SECRETS.values(), *digests]
+    assert [text for text in canaries if text.encode() in told] == []

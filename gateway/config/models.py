@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from gateway import answers, providers
 from gateway.answers import Change
 from gateway.client_address import ForwardedHeader
+from gateway.config import metrics_export
 from gateway.config.handshakes import HandshakeConfig
 from gateway.config.secret_entries import SecretEntry
 from gateway.config.secrets import Secret, SecretReference
@@ -256,16 +257,23 @@ class Config(Table):
     )
 
     _path: Path = PrivateAttr(default=Path("gateway.toml"))
+    _metrics_interval: float | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
         """Remember which file this was read from."""
         if context:
             self._path = context.path.absolute()
+            self._metrics_interval = metrics_export.interval(context.environ)
 
     @property
     def path(self) -> Path:
         """The file this was read from, as an absolute path."""
         return self._path
+
+    @property
+    def metrics_interval(self) -> float | None:
+        """Every how many seconds metrics are exported by OTLP; None where they are not."""
+        return self._metrics_interval
 
     @property
     def inbox_path(self) -> Path:

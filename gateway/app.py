@@ -42,6 +42,7 @@ HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
 LAST_LINES_SECONDS = 0.5
+LAST_METRICS_SECONDS = 1.0
 THREADS = 6
 
 
@@ -95,6 +96,8 @@ class Gateway:
         self._open_traces(config)
         self.inbox = self._given_inbox or await _open_inbox(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
+        if config.metrics_interval is not None:
+            await self._export_metrics(config.metrics_interval)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
@@ -135,6 +138,13 @@ class Gateway:
         )
         self.metrics.exemplars.sampled_only = exported
         self._stack.push_async_callback(self._traces.close)
+
+    async def _export_metrics(self, seconds: float) -> None:
+        # Not loaded by those who do not export.
+        from gateway.telemetry.metrics_export import MetricsExport  # noqa: PLC0415
+
+        export = await asyncio.to_thread(MetricsExport, self.metrics.registry, seconds)
+        self._stack.push_async_callback(asyncio.to_thread, export.close, LAST_METRICS_SECONDS)
 
     async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
         self._event_api = _event_api(config)

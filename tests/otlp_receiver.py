@@ -35,7 +35,7 @@ class Seen:
 
 
 class OtlpReceiver:
-    """Takes `POST /v1/traces`. `raw` are all bodies as they arrived; with `silent` no request is ever answered."""
+    """Takes `POST /v1/traces`, and passes by metrics. `raw` are the bodies of spans; with `silent` nothing is answered."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.spans: list[Seen] = []
@@ -51,6 +51,7 @@ class OtlpReceiver:
         """Listen on a free port."""
         app = web.Application(client_max_size=1 << 30)
         app.router.add_post("/v1/traces", self._take)
+        app.router.add_post("/v1/metrics", self._pass_by)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -76,6 +77,11 @@ class OtlpReceiver:
     def named(self, name: str) -> list[Seen]:
         """Return the spans of a name, by their start."""
         return sorted((span for span in self.spans if span.name == name), key=lambda span: span.start)
+
+    async def _pass_by(self, _: web.Request) -> web.Response:
+        if self._silent:
+            await self._over.wait()
+        return web.Response(content_type="application/x-protobuf")
 
     async def _take(self, request: web.Request) -> web.Response:
         self.headers.append(dict(request.headers))

@@ -5,6 +5,7 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -48,11 +49,7 @@ def faults(environ: Mapping[str, str]) -> Iterator[str]:
             )
     if _sampler(environ) not in RATIOS:
         yield f"{SAMPLER}: there are {', '.join(RATIOS)}, with or without parentbased_ before it; set one of them"
-    try:
-        usable = 0 <= _ratio(environ) <= 1
-    except ValueError:
-        usable = False
-    if not usable:
+    if not 0 <= _ratio(environ) <= 1:
         yield f"{RATIO}: this is no number from 0 to 1; set the share of requests to trace, such as 0.01"
 
 
@@ -66,8 +63,12 @@ def _sampler(environ: Mapping[str, str]) -> str:
 
 
 def _ratio(environ: Mapping[str, str]) -> float:
+    """Return the share of requests to sample; not a number where it is none."""
     ratio = RATIOS.get(_sampler(environ), 1.0)
-    return float(_text(environ, RATIO) or 1.0) if ratio is None else ratio
+    try:
+        return float(_text(environ, RATIO) or 1.0) if ratio is None else ratio
+    except ValueError:
+        return math.nan
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

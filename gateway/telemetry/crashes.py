@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from typing import Protocol
 
 from gateway.errors import GatewayError
 
@@ -28,22 +28,29 @@ def describe(error: BaseException) -> str:
     return "\nled to\n".join(reversed(parts))
 
 
-def catch(report: Callable[[str, BaseException], None]) -> None:
+class Report(Protocol):
+    """Takes what nothing caught."""
+
+    def __call__(self, *, where: str, error: BaseException) -> None:
+        """Report it."""
+
+
+def catch(report: Report) -> None:
     """Let `report` have what no code of this process catches, in place of Python's own tracebacks, which have messages.
 
     It is given where that was (`process`, `thread`, `destructor`) and the exception.
     """
 
     def in_process(_kind: type[BaseException], error: BaseException, _frames: object) -> None:
-        report("process", error)
+        report(where="process", error=error)
 
     def in_thread(arguments: threading.ExceptHookArgs) -> None:
         if arguments.exc_value and not isinstance(arguments.exc_value, SystemExit):
-            report("thread", arguments.exc_value)
+            report(where="thread", error=arguments.exc_value)
 
     def in_destructor(arguments: sys.UnraisableHookArgs) -> None:
         if arguments.exc_value:
-            report("destructor", arguments.exc_value)
+            report(where="destructor", error=arguments.exc_value)
 
     sys.excepthook, threading.excepthook, sys.unraisablehook = in_process, in_thread, in_destructor
 

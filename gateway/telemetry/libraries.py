@@ -35,7 +35,7 @@ class Router(logging.Handler):
         text = _message(record)
         if record.name.startswith(QUOTING):
             text = _constant(record)
-            if not self._is_due((record.name, text)):
+            if not self._is_due((record.name, _words(str(record.msg)))):
                 return
         error = record.exc_info[1] if record.exc_info else None
         self._write(record.name, record.levelname.lower(), text[:MOST_CHARACTERS], error)
@@ -73,5 +73,9 @@ def _constant(record: logging.LogRecord) -> str:
     if isinstance(record.args, tuple) and record.args:
         with contextlib.suppress(TypeError, ValueError):
             text %= tuple(value if isinstance(value, int | float) else "…" for value in record.args)
-    words = _WORDS.match(text)
-    return words[0].rstrip() if words else ""
+    return _words(text)
+
+
+def _words(text: str) -> str:
+    found = _WORDS.match(text)
+    return found[0].rstrip() if found else ""

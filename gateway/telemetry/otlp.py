@@ -12,11 +12,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
@@ -32,12 +30,13 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from gateway.telemetry.resource import PACKAGE, VERSION, resource
 from gateway.telemetry.span import Made
 
 MOST_WAITING = 4_096
-CLOSE_SECONDS = 2.0
+# Metrics have a second of their own, and together they delay the exit by three at most.
+CLOSE_SECONDS = 1.8
 
-NAME = "webhook-event-gateway"
 NANO = 1_000_000_000
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}
 
@@ -53,10 +52,10 @@ class SpanExport:
         self._counted = _Counted(OTLPSpanExporter(), on_dropped)
         self._processor = BatchSpanProcessor(self._counted, max_queue_size=MOST_WAITING)
         provider = TracerProvider(
-            resource=_resource(), sampler=ALWAYS_ON, id_generator=self._ids, shutdown_on_exit=False
+            resource=resource(), sampler=ALWAYS_ON, id_generator=self._ids, shutdown_on_exit=False
         )
         provider.add_span_processor(self._processor)
-        self._tracer = provider.get_tracer("gateway", version(NAME))
+        self._tracer = provider.get_tracer(PACKAGE, VERSION)
         self._taken = 0
 
     def take(self, span: Made) -> None:
@@ -138,10 +137,3 @@ _NOWHERE = Context()
 def _context(traceparent: str) -> SpanContext:
     _, trace, span, flags = traceparent.split("-")
     return SpanContext(int(trace, 16), int(span, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
-
-
-def _resource() -> Resource:
-    """Return what OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say, with a name where they say none."""
-    told = Resource.create()
-    named = not str(told.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service")
-    return Resource({SERVICE_VERSION: version(NAME)}).merge(told).merge(Resource({} if named else {SERVICE_NAME: NAME}))

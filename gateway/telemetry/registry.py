@@ -94,7 +94,7 @@ class Exemplars:
         """Return the exemplar that a W3C traceparent makes; None for none."""
         if not traceparent or (self.sampled_only and not traceparent.endswith("1")):
             return None
-        return {"trace_id": traceparent[3:35]}
+        return {"trace_id": traceparent[3:35], "span_id": traceparent[36:52]}
 
 
 class _LogLines(Collector):

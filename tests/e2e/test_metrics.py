@@ -138,10 +138,10 @@ async def test_exemplars_name_traces(world: World) -> None:
     [history] = await world.settled(1)
     await scrape_until(world, "gateway_end_to_end_seconds_count", 1)
     told = await scrape(world, OPENMETRICS)
-    trace = history.entry.delivery.traceparent.split("-")[1]
+    _, trace, span, _ = history.entry.delivery.traceparent.split("-")
     for name in ("gateway_request_duration_seconds_bucket", "gateway_end_to_end_seconds_bucket"):
         exemplars = [sample.exemplar for sample in told.of(name, source="stripe") if sample.exemplar]
-        assert [exemplar.labels for exemplar in exemplars] == [{"trace_id": trace}]
+        assert [exemplar.labels for exemplar in exemplars] == [{"trace_id": trace, "span_id": span}]
     assert "# {" not in (await scrape(world)).text
 
 

@@ -59,7 +59,7 @@ def told(span: Seen, *keys: str) -> dict[str, object]:
     return {key: span.attributes[key] for key in keys}
 
 
-async def test_one_delivery_through_a_retry(idle_world: World, collector: OtlpReceiver) -> None:
+async def test_one_delivery_through_a_retry(collector: OtlpReceiver, idle_world: World) -> None:
     """A request is the root of its trace; each attempt is a root that is linked to it and to the attempt before."""
     world = idle_world
     world.event_api.answer_next(Answer(503))
@@ -101,7 +101,7 @@ async def test_one_delivery_through_a_retry(idle_world: World, collector: OtlpRe
     assert sent == [f"00-{first.id}-01", f"00-{second.id}-01"]
 
 
-async def test_links_beyond_what_one_span_has_room_for(idle_world: World, collector: OtlpReceiver) -> None:
+async def test_links_beyond_what_one_span_has_room_for(collector: OtlpReceiver, idle_world: World) -> None:
     """A batch of 300 sampled deliveries is linked to all of them, and a retry to the attempt before as well."""
     world = idle_world
     world.event_api.answer_next(Answer(401))
@@ -124,7 +124,7 @@ async def test_links_beyond_what_one_span_has_room_for(idle_world: World, collec
     assert linked.items() == {(key, name) for key, name in requests.items() if name != "evt_first"}
 
 
-async def test_what_is_traced_whatever_the_ratio(idle_world: World, collector: OtlpReceiver) -> None:
+async def test_what_is_traced_whatever_the_ratio(collector: OtlpReceiver, idle_world: World) -> None:
     """Refusals and dead letters are traced where nothing is sampled, and what goes well is not."""
     world = idle_world
     (world.folder / "raises.py").write_text("def transform(delivery):\n    raise ValueError('no')\n")
@@ -163,7 +163,7 @@ CLAIMED = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_trace_of_the_sender(idle_world: World, collector: OtlpReceiver, *, trusted: bool) -> None:
+async def test_trace_of_the_sender(collector: OtlpReceiver, idle_world: World, *, trusted: bool) -> None:
     """A stranger's trace is never gone on with; where the source says so, it is linked to."""
     world = idle_world
     more = (
@@ -182,7 +182,7 @@ async def test_trace_of_the_sender(idle_world: World, collector: OtlpReceiver, *
 
 @pytest.mark.parametrize("kind", ["refused", "silent"])
 async def test_collector_that_takes_nothing(tmp_path: Path, kind: str) -> None:
-    """Every webhook is answered, and the exit is delayed by three seconds at most."""
+    """Every webhook is answered, and the exit is delayed by three seconds at most, metrics included."""
     silent = OtlpReceiver(silent=True)
     await silent.start()
     with socket.create_server(("127.0.0.1", 0)) as unused:
@@ -203,7 +203,7 @@ async def test_collector_that_takes_nothing(tmp_path: Path, kind: str) -> None:
     assert seconds < 1.0 + 3.0 + 2.0  # draining, the collector, and a machine that is busy
 
 
-async def test_no_span_tells_a_secret(idle_world: World, collector: OtlpReceiver) -> None:
+async def test_no_span_tells_a_secret(collector: OtlpReceiver, idle_world: World) -> None:
     """Whatever goes wrong, no secret, key, signature, header, query, address or field of a body is exported."""
     world = idle_world
     (world.folder / "raises.py").write_text(

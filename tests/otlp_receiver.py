@@ -35,7 +35,7 @@ class Seen:
 
 
 class OtlpReceiver:
-    """Takes `POST /v1/traces`, and passes by metrics. `raw` are the bodies of spans; with `silent` nothing is answered."""
+    """Takes `POST /v1/traces`, and passes by metrics. `raw` are bodies of spans; with `silent` nothing is answered."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.spans: list[Seen] = []

@@ -46,7 +46,8 @@ class Traces:
         self, rng: random.Random, *, ratio: float = 0.0, exporter: Exporter | None = None, event_api: str = ""
     ) -> None:
         self.event_api = event_api
-        self._rng = rng
+        # Ids are to be unique and not secret, and asking the kernel for each would be most of what they cost.
+        self._rng = random.Random(rng.getrandbits(256))  # noqa: S311
         self._bound = round(ratio * _ID) if exporter else 0
         self._exporter = exporter
         self._failed: dict[int, str] = {}  # the last attempt of entries by their keys; the oldest are forgotten

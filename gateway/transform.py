@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 from gateway import threaded
 from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
@@ -38,6 +39,14 @@ class Runner:
         self._pools: dict[Isolation, Pool] = {}
         self._batches: set[asyncio.Future[list[Results]]] = set()
         self._ends: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Be used and then closed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
 
     async def prepare(self, mappers: Iterable[Mapper]) -> None:
         """Start the worker processes that mappers need beforehand. Raises TransformError where one cannot be made."""

@@ -65,7 +65,7 @@ async def test_pair(beside: Beside) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
         "masked body: customer.email (e-mail address)",
-        "masked body: customer.name (name of the field)",
+        "masked body: customer.name (by its name)",
         "masked body: note (e-mail address)",
         "golden/order_paid.delivery.json",
         "golden/order_paid.events.json",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway import user_code
 
-State = tuple[int, int, int] | None
+State = tuple[int, ...] | tuple[str, ...] | None
 
 
 class Watch:
@@ -48,8 +48,11 @@ class Watch:
 
 
 def _state(path: str) -> State:
+    """Return what tells that a file was written, or that a folder has other modules; inboxes come and go there too."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - of many paths, often
+        if os.path.isdir(path):  # noqa: PTH112 - of many paths, often
+            return tuple(sorted(name for name in os.listdir(path) if "." not in name or name.endswith(".py")))  # noqa: PTH208
+        found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

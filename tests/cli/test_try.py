@@ -294,9 +294,8 @@ async def test_watch(folder: Path) -> None:
         write("own_map.py", "def transform(delivery)")
         write("own_map.py", TRANSFORM.replace("item.{", "piece.{"))
         assert await names() == ["hmac/piece.0", "hmac/piece.1"]
-    async with child.watching(
-        "try", "own", "x.json", "--watch", "--json", "--transform", "./parts/made.py:transform"
-    ) as names:
+    reference = "./parts/made.py:transform"
+    async with child.watching("try", "own", "x.json", "--watch", "--json", "--transform", reference) as names:
         (folder / "parts").mkdir()
         write("parts/made.py", TRANSFORM)
         assert await names() == ["hmac/item.0", "hmac/item.1"]

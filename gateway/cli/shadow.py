@@ -40,7 +40,7 @@ from gateway.transform import Mapper
 NO_LIMIT = sys.maxsize
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for review, too.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")]
+LimitOption = Annotated[int, typer.Option(min=1, show_default="all", help="At most so many, the oldest first.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,8 +64,9 @@ def shadow(
 ) -> None:
     """Run another transform over stored deliveries and report what it would change; nothing is sent or kept.
 
-    It is compared with what the source does now: its transform, or that of each type. Exits 1 when the other one fails
-    on any delivery.
+    It is compared with what the source does now: its transform, or that of each type.
+
+    Exits 1 when the other one fails on any delivery.
     """
     loaded = load_to_look(config)
     own = find_source(loaded, source).mapper

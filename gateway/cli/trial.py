@@ -48,7 +48,9 @@ HeaderOption = Annotated[
     list[Any] | None,
     typer.Option(metavar="'NAME: VALUE'", parser=_header, help="A header for a body (repeatable)."),
 ]
-DiffOption = Annotated[bool, typer.Option("--diff", help="Compare with what was sent, and with --transform.")]
+DiffOption = Annotated[
+    bool, typer.Option("--diff", help="Compare with what was sent, and with what --transform replaces.")
+]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Run again whenever the transform or the file changes.")]
 
 

@@ -20,6 +20,7 @@ from gateway.config import Config
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
+from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.inbox.sqlite import SqliteInbox
@@ -30,8 +31,9 @@ from gateway.reload import Reloader
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
-from gateway.telemetry import lines
+from gateway.telemetry import lines, traces
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
@@ -40,6 +42,7 @@ HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
 LAST_LINES_SECONDS = 0.5
+LAST_METRICS_SECONDS = 1.0
 THREADS = 6
 
 
@@ -58,8 +61,9 @@ class Gateway:
         inbox: Inbox | None = None,
     ) -> None:
         self.config = config
-        self.log = Log()
         self.clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock.wall)
+        self.log = Log(on_crash=self.metrics.crashed)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
@@ -89,14 +93,24 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await _open_inbox(config)
+        self._open_traces(config)
+        self.inbox = self._given_inbox or await _open_inbox(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
+        if config.metrics_interval is not None:
+            await self._export_metrics(config.metrics_interval)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox,
+            built,
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            on_accepted=self._wake,
+            metrics=self.metrics,
+            traces=self._traces,
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
@@ -113,18 +127,46 @@ class Gateway:
         )
         self.port = await self._listen(listener, config.server.host, config.server.port)
 
+    def _open_traces(self, config: Config) -> None:
+        on_dropped, exported = self.metrics.spans_dropped, config.tracing.exported
+        self._traces = traces.opened(
+            self._rng,
+            exported=exported,
+            ratio=config.tracing.ratio,
+            event_api=config.event_api.url,
+            on_dropped=on_dropped,
+        )
+        self.metrics.exemplars.sampled_only = exported
+        self._stack.push_async_callback(self._traces.close)
+
+    async def _export_metrics(self, seconds: float) -> None:
+        # Not loaded by those who do not export.
+        from gateway.telemetry.metrics_export import MetricsExport  # noqa: PLC0415
+
+        export = await asyncio.to_thread(MetricsExport, self.metrics.registry, seconds)
+        self._stack.push_async_callback(asyncio.to_thread, export.close, LAST_METRICS_SECONDS)
+
     async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox,
+            self._event_api,
+            build.limits(config),
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            traces=self._traces,
+            metrics=self.metrics,
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
         await self._forwarder.prepare(built)
         self._watch_space()
-        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        self.gauges = Gauges(self.metrics, self.inbox, self._sender, lambda: self.receiver.sources, self.clock)
+        endless = (self._forwarder.run(), self._keep_house(), self.gauges.run(), watch_loop(self.metrics))
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in endless]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
 
@@ -137,6 +179,7 @@ class Gateway:
         await self._forwarder.prepare(built)
         old = self._event_api
         self.config = config
+        self._traces.event_api = config.event_api.url
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
         self.receiver.sources = built
@@ -144,6 +187,7 @@ class Gateway:
         self._apply_server(config)
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
+        self.metrics.reloaded(taken=True)
         await old.close()
 
     async def drain(self) -> None:
@@ -165,7 +209,7 @@ class Gateway:
     def _admin(self) -> web.Application:
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
         v1 = api.application(replays.routes(), host=self.config.admin.host, log=self.log)
-        return admin.application(self.inbox, lambda: self.receiver.draining, v1)
+        return admin.application(self.inbox, lambda: self.receiver.draining, v1, self.metrics.exposition)
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")
@@ -280,9 +324,9 @@ def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -
     loop.add_signal_handler(signal.SIGHUP, start_reload)
 
 
-async def _open_inbox(config: Config) -> Inbox:
+async def _open_inbox(config: Config, on_commit: Callable[[float, int], None]) -> Inbox:
     window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
+    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window, on_commit=on_commit)
 
 
 def _event_api(config: Config) -> EventApi:

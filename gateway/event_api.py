@@ -39,13 +39,15 @@ class EventApi:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(10.0, timeout_seconds))
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, body: bytes, seed: str) -> Answer:
-        """Send one JSON array of events under a seed; return what was answered.
+    async def send(self, body: bytes, seed: str, traceparent: str = "") -> Answer:
+        """Send one JSON array of events under a seed, as part of a trace if any; return what was answered.
 
         Raises EventApiUnreachable when nothing was sent, EventApiInterrupted when the fate of the request is unknown.
         """
         session = self._open()
         headers = {**self._headers, "X-Inngest-Event-Id-Seed": seed}
+        if traceparent:
+            headers["traceparent"] = traceparent
         # aiohttp sends large bytes in one piece, which would hold up the loop; a file it sends piece by piece.
         data = io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body
         try:

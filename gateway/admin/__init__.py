@@ -11,8 +11,16 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 
 
-def application(inbox: Inbox, is_draining: Callable[[], bool], api: web.Application) -> web.Application:
-    """Return the aiohttp application of the admin listener, with `api` under /v1."""
+def application(
+    inbox: Inbox,
+    is_draining: Callable[[], bool],
+    api: web.Application,
+    exposition: Callable[[str], tuple[str, bytes]],
+) -> web.Application:
+    """Return the aiohttp application of the admin listener, with `api` under /v1.
+
+    `exposition` gives content type and text of the metrics for an Accept header.
+    """
 
     async def livez(_: web.Request) -> web.Response:
         return _answer([])
@@ -28,7 +36,12 @@ def application(inbox: Inbox, is_draining: Callable[[], bool], api: web.Applicat
             faults.append(f"disk: {inbox.space} left")
         return _answer(faults)
 
+    async def metrics(request: web.Request) -> web.Response:
+        content_type, text = exposition(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
     app = web.Application()
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.add_subapp("/v1", api)

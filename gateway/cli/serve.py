@@ -19,7 +19,8 @@ from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
 from gateway.reload import Reloader
-from gateway.telemetry import logs
+from gateway.telemetry import crashes, logs
+from gateway.telemetry.logs import Log
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +33,7 @@ def serve(config: ConfigOption = None) -> None:
     """Serve webhooks until SIGTERM; SIGHUP reads the configuration again."""
     loaded = load_config(config)
     logs.configure(loaded.log.format, loaded.log.level)
+    crashes.catch(Log().crashed)
 
     async def announce(gateway: Gateway, _: Reloader) -> None:
         gateway.log.started(

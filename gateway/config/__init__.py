@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from gateway.config import tracing
 from gateway.config.checks import check, check_names
 from gateway.config.faults import Fault, Location, describe, render
 from gateway.config.file import read
@@ -67,8 +68,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     misnamed = list(check_names(document))
     config, malformed = _validate(_with_environment(document, environ), Surroundings(path, environ))
     senseless = [fault for fault in check(config) if not fault.follows_from(malformed)]
-    if faults := [*misnamed, *malformed, *senseless]:
-        raise ConfigError([render(path, fault) for fault in faults])
+    faults = [render(path, fault) for fault in (*misnamed, *malformed, *senseless)]
+    if faults := [*faults, *tracing.faults(environ)]:
+        raise ConfigError(faults)
     return config
 
 
@@ -78,7 +80,9 @@ def environ_without_secrets(config: Config, environ: Mapping[str, str] = os.envi
     secrets = {config.event_api.key, *(secret for source in sources for secret in source.secrets)}
     secrets |= {source.path_token for source in sources if source.path_token}
     hidden = {secret.reveal() for secret in secrets if secret.known}
-    return {name: text for name, text in environ.items() if text.strip() not in hidden}
+    return {
+        name: text for name, text in environ.items() if text.strip() not in hidden and not tracing.holds_secrets(name)
+    }
 
 
 def schema() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from gateway.cli import (
+    backup,
     dev,
     doctor,
     events,
@@ -36,6 +37,7 @@ app = typer.Typer(
 for group in (
     init,
     serve,
+    backup,
     dev,
     send,
     provider,
@@ -48,6 +50,7 @@ for group in (
     new,
     record,
     selftest,
+    backup,
 ):
     group.register(app)
 

@@ -18,7 +18,7 @@ from gateway.history import Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_walk, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
-from gateway.inbox.sqlite_connection import open_reader, require_safe_library
+from gateway.inbox.sqlite_connection import library_version, open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
@@ -73,7 +73,7 @@ class SqliteInbox:
         the space of the disk and `clock` monotonic seconds. Raises InboxLocked when another process serves the file,
         InboxUnsupported when the file, its place or SQLite cannot be used.
         """
-        require_safe_library(apsw.sqlite_lib_version())
+        require_safe_library(library_version())
         path = path.resolve()  # one lock for a file and the links to it
         if read_only:
             return cls(path, Reader(open_reader(path)), None, dedupe_window_ms=dedupe_window_ms)

@@ -41,14 +41,14 @@ def find_damage(path: Path, *, served_before: bool, thorough: bool) -> str | Non
         return str(error) if served_before or _is_marked(path) else None
 
 
-def keep_aside(path: Path) -> Path:
-    """Rename the file, with its WAL, to `<file>.corrupt-<utc time>` and return that path. Raises OSError.
+def keep_aside(path: Path, why: str = "corrupt") -> Path:
+    """Rename the file, with its WAL, to `<file>.<why>-<utc time>` and return that path. Raises OSError.
 
     The WAL goes first: a crash in between leaves the damaged file in place, to be found again, whereas SQLite would
     delete a WAL that it finds beside no database.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    aside = path.with_name(f"{path.name}.{why}-{stamp}")
     for suffix in _BESIDE:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")

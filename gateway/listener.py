@@ -129,7 +129,7 @@ class Listener:
         Raises ConfigError when the address is taken, or when aiohttp lacks its parser in C: the one in Python has had
         most of the request smuggling faults.
         """
-        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        if not parses_in_c():
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
         await self._runner.setup()
         try:
@@ -168,6 +168,11 @@ class Listener:
         if server is None:
             raise ConnectionAbortedError
         return DeadlineHandler(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
+
+
+def parses_in_c() -> bool:
+    """Tell whether aiohttp has its parser in C."""
+    return http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
 
 
 def _listen(host: str, port: int) -> socket.socket:

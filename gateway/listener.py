@@ -134,8 +134,8 @@ class Listener:
         self._socket: socket.socket | None = None
         self.port = 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes a free one, which `port` then tells.
+    async def start(self, host: str, port: int, given: socket.socket | None = None) -> None:
+        """Listen, on a socket that listens already where one is given; port 0 takes a free one, which `port` tells.
 
         Raises ConfigError when the address is taken, or when aiohttp lacks its parser in C: the one in Python has had
         most of the request smuggling faults.
@@ -144,7 +144,7 @@ class Listener:
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
         await self._runner.setup()
         try:
-            self._socket = _listen(host, port)
+            self._socket = given or _listen(host, port)
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._make_handler, sock=self._socket, backlog=BACKLOG)
         except OSError as error:

@@ -14,7 +14,7 @@ from typing import Annotated, Never
 import typer
 
 from gateway import user_code
-from gateway.app import Gateway, run
+from gateway.app import Gateway
 from gateway.cli import report, running
 from gateway.cli.addresses import local_url
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
@@ -30,6 +30,7 @@ from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
 from gateway.reload import Reloader
+from gateway.run import run
 from gateway.telemetry import logs
 
 DEV_SERVER = "http://127.0.0.1:8288"

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from gateway.cli import (
+    admin_token,
     dev,
     doctor,
     events,
@@ -48,6 +49,7 @@ for group in (
     new,
     record,
     selftest,
+    admin_token,
 ):
     group.register(app)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway import admin, build, dedupe
 from gateway.admin import address, api
+from gateway.admin.access import Access
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import AdminConfig, Config, ServerConfig
@@ -68,6 +69,8 @@ class Gateway:
         self._forwarder: Forwarder
         self._listener: Listener
         self.broken = False
+        self._started = False
+        self._access = Access(config.admin.host, config.admin.token_hash)
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -108,6 +111,7 @@ class Gateway:
             on_malformed=self.receiver.refuse_malformed,
         )
         self.port = await self._listen("server", listener, config.server)
+        self._started = True
 
     async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
         self._event_api = _event_api(config)
@@ -138,6 +142,7 @@ class Gateway:
         self.receiver.sources = built
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
+        self._access.token_hash = config.admin.token_hash
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
         await old.close()
@@ -160,8 +165,14 @@ class Gateway:
 
     def _admin(self) -> web.Application:
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
-        v1 = api.application(replays.routes(), host=self.config.admin.host, log=self.log)
-        return admin.application(self.inbox, lambda: self.receiver.draining, v1)
+        v1 = api.application(replays.routes(), access=self._access, log=self.log)
+        return admin.application(self.inbox, self._stage, v1)
+
+    def _stage(self) -> str:
+        """Where this is in its life: `starting`, `draining`, or empty while it serves."""
+        if self.receiver.draining:
+            return "draining"
+        return "" if self._started else "starting"
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")

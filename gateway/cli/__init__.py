@@ -8,6 +8,7 @@ import sys
 import typer
 
 from gateway.cli import (
+    admin_token,
     backup,
     dev,
     doctor,
@@ -50,6 +51,7 @@ for group in (
     new,
     record,
     selftest,
+    admin_token,
     backup,
 ):
     group.register(app)

@@ -29,6 +29,7 @@ from gateway.config.values import (
     Seconds,
     SourceUrl,
     Text,
+    TokenHash,
     TransformReference,
 )
 
@@ -77,6 +78,11 @@ class AdminConfig(Table):
 
     host: Host = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 and :: are all of them.")
     port: Port = Field(8081, description="The port to listen on; 0 takes a free one.")
+    token_hash: TokenHash = Field(
+        "",
+        description="What `gateway admin-token` prints: the digest of the token that whoever asks for more than health "
+        "must show; needed where host is not a loopback address.",
+    )
 
 
 class EventApiConfig(Table):

@@ -7,8 +7,9 @@ import contextlib
 import apsw
 
 from gateway.history import EventName, NamesSeen, Query
+from gateway.inbox.rows import entry
 from gateway.inbox.sqlite_connection import rows
-from gateway.inbox.sqlite_rows import JOINED, WIDE, entry, named
+from gateway.inbox.sqlite_rows import JOINED, WIDE, named
 from gateway.inbox.sqlite_search import matching
 from gateway.model import Entry
 

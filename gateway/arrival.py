@@ -68,7 +68,7 @@ def called_url(http: web.Request, source: Source | None, public_url: str) -> str
 async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
     """Read the wire bytes within the source's limit, chunked or not, and within the time.
 
-    Raises BodyTooLarge, BodyTimeout or BodyMalformed.
+    Raises BodyTooLarge, BodyTimeout or BodyMalformed, and MemoryError where there is too little for the body.
     """
     too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
     if (http.content_length or 0) > limit:
@@ -88,6 +88,8 @@ async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
             "server.body_timeout_seconds"
         ) from error
     except web.RequestPayloadError as error:
+        if isinstance(error.__cause__, MemoryError):  # aiohttp wraps whatever stops it from taking a piece of the body
+            raise MemoryError from error  # noqa: TRY004 - nothing here is of a wrong type
         raise BodyMalformed(
             "the body is not framed as its headers say; the client, or a proxy, ended it early"
         ) from error

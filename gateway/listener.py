@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.answers import RETRY_AFTER_SECONDS
 from gateway.errors import ConfigError
 
 KEEPALIVE_SECONDS = 75.0
@@ -22,10 +23,14 @@ QUIET_SECONDS = 0.05
 QUIET_NEW_SECONDS = 0.5
 BACKLOG = 1_024
 MALFORMED = b'{"status":"rejected","reason":"request_malformed"}'
+UNREAD = b'{"status":"unavailable","reason":"request_unread"}'
+UNREAD_STATUS = 503
+# What aiohttp's parser says where its own code failed on a piece, which it does for want of memory alone.
+_OWN_FAILURE = "Span callback error"
 
 
 OnMalformed = Callable[[int, str], None]
-"""Told of each request that is not HTTP: the status it was answered with and the kind of fault."""
+"""Told of each request that is not HTTP, or could not be read: the status it was answered with, the kind of fault."""
 
 
 class DeadlineHandler(RequestHandler):
@@ -77,12 +82,18 @@ class DeadlineHandler(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is not HTTP with a label; aiohttp's own text repeats what was sent."""
+        """Answer what is not HTTP with a label; aiohttp's own text repeats what was sent.
+
+        What there was no memory to read is no fault of the client: it is to come again.
+        """
         del message
         if request.writer.output_size > 0:
             raise ConnectionError
+        body, headers = MALFORMED, {}
+        if str(getattr(exc, "message", "")).startswith(_OWN_FAILURE):
+            status, body, headers = UNREAD_STATUS, UNREAD, {"Retry-After": str(RETRY_AFTER_SECONDS)}
         self._on_malformed(status, type(exc).__name__)
-        response = web.Response(status=status, body=MALFORMED, content_type="application/json")
+        response = web.Response(status=status, body=body, headers=headers, content_type="application/json")
         response.force_close()
         return response
 

@@ -22,6 +22,7 @@ from gateway.failpoints import failpoint
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
+from gateway.listener import UNREAD_STATUS
 from gateway.model import Delivery, Learned, Reply, Request
 from gateway.quarantine import UNKNOWN, Rejected
 from gateway.rejections import (
@@ -107,10 +108,14 @@ class Receiver:
         return response
 
     def refuse_malformed(self, status: int, kind: str) -> None:
-        """Write the line of a request that is not HTTP, which the listener has answered."""
+        """Write the line of a request that is not HTTP, or could not be read, which the listener has answered."""
         exchange = Exchange("", new_traceparent(self._rng), time.perf_counter())
-        exchange.label, exchange.detail = "request_malformed", f"this is not HTTP as RFC 9112 has it: {kind}"
-        self._say(exchange, "rejected", status)
+        if status == UNREAD_STATUS:
+            exchange.label, exchange.detail = "request_unread", NO_MEMORY
+            self._say(exchange, "unavailable", status)
+        else:
+            exchange.label, exchange.detail = "request_malformed", f"this is not HTTP as RFC 9112 has it: {kind}"
+            self._say(exchange, "rejected", status)
 
     async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
         source = arrival.find(http, self.sources)

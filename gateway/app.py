@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway import admin, build, dedupe, threads
+from gateway import admin, build, build_inbox, threads
 from gateway.admin import address, api
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
@@ -22,7 +22,6 @@ from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
-from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
@@ -89,8 +88,12 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await _open_inbox(config)
+        self.inbox = self._given_inbox or await build_inbox.open_serving(config)
         self._stack.push_async_callback(self.inbox.close)
+        if self.inbox.time and isinstance(self.clock, SystemClock):
+            self.clock.follow(self.inbox.time)
+        for note in self.inbox.notes:
+            self.log.note(detail=note)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
@@ -278,11 +281,6 @@ def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
     loop.add_signal_handler(signal.SIGHUP, start_reload)
-
-
-async def _open_inbox(config: Config) -> Inbox:
-    window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
 
 
 def _event_api(config: Config) -> EventApi:

@@ -101,6 +101,17 @@ class PostgresInbox:
             raise
         return inbox
 
+    @staticmethod
+    async def migrate(url: str, schema: str = SCHEMA_NAME) -> int:
+        """Make or upgrade the tables; return how many steps that took. Raises InboxUnavailable, InboxUnsupported."""
+        connections = Connections(url, schema, size=2, patience=PATIENCE_SECONDS)
+        try:
+            await connections.open()
+            await connections.run(examine, _READ)
+            return await postgres_schema.migrate(connections)
+        finally:
+            await connections.close()
+
     async def _start(self, *, serving: bool, migrate: bool, bounds: Bounds) -> None:
         await self._others.open()
         self.alarms, self.notes = await self._others.run(examine, _READ)
@@ -120,9 +131,10 @@ class PostgresInbox:
         """The latest time (unix ms) that the tables were told before they were opened, 0 for new ones."""
         return self._time.reached
 
-    def time(self) -> int:
-        """Return the time (unix ms) that all gateways of this database go by."""
-        return self._time.now()
+    @property
+    def time(self) -> Callable[[], int]:
+        """What tells the time (unix ms) that all gateways of this database go by."""
+        return self._time.now
 
     async def put(
         self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import asyncpg
 
 from gateway.errors import InboxError, InboxUnavailable
@@ -46,7 +48,7 @@ def reason(error: BaseException) -> str:
         return "a value cannot be kept in its tables"  # asyncpg's own sentence would hold it
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own sentence holds the address alone
     first = str(error.args[0]).splitlines()[0] if error.args and str(error.args[0]) else ""
     return first or type(error).__name__

@@ -14,12 +14,12 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
 """
 
 _TORN = (
-    "the inbox's PostgreSQL runs with full_page_writes = off: unless its file system never tears a page, a crash of its "
-    "host can damage the tables"
+    "the inbox's PostgreSQL runs with full_page_writes = off: unless its file system never tears a page, a crash of "
+    "its host can damage the tables"
 )
 _ALONE = (
-    "the inbox's PostgreSQL has no synchronous standby (synchronous_standby_names is empty): what was answered survives "
-    "a crash of it, but a failover to another server may lose the deliveries of the last moments before it"
+    "the inbox's PostgreSQL has no synchronous standby (synchronous_standby_names is empty): what was answered "
+    "survives a crash of it, but a failover to another server may lose the deliveries of the last moments before it"
 )
 
 

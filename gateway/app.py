@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from gateway import admin, build, dedupe
+from gateway import admin, build, build_inbox
 from gateway.admin import address, api
 from gateway.admin.access import Access
 from gateway.admin.replay import Replays
@@ -21,7 +21,6 @@ from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
-from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
@@ -88,8 +87,12 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await _open_inbox(config)
+        self.inbox = self._given_inbox or await build_inbox.open_serving(config)
         self._stack.push_async_callback(self.inbox.close)
+        if self.inbox.time and isinstance(self.clock, SystemClock):
+            self.clock.follow(self.inbox.time)
+        for note in self.inbox.notes:
+            self.log.note(detail=note)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
@@ -224,11 +227,6 @@ class Gateway:
                     pass
             except InboxError as error:
                 self.log.forwarding_interrupted(reason=str(error))
-
-
-async def _open_inbox(config: Config) -> Inbox:
-    window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
 
 
 def _event_api(config: Config) -> EventApi:

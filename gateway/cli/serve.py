@@ -39,7 +39,7 @@ def serve(config: ConfigOption = None) -> None:
         gateway.log.started(
             urls=[registered_url(loaded, name, gateway.port) for name in loaded.sources],
             admin=f"http://{loaded.admin.host}:{gateway.admin_port}",
-            inbox=str(loaded.inbox_path),
+            inbox=loaded.inbox_name,
             event_api=loaded.event_api.url,
         )
         for name, note in build.notes(loaded, gateway.clock.wall()).items():

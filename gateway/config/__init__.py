@@ -79,7 +79,17 @@ def environ_without_secrets(config: Config, environ: Mapping[str, str] = os.envi
     secrets = {config.event_api.key, *(secret for source in sources for secret in source.secrets)}
     secrets |= {source.path_token for source in sources if source.path_token}
     hidden = {secret.reveal() for secret in secrets if secret.known}
-    return {name: text for name, text in environ.items() if text.strip() not in hidden}
+    inbox = config.inbox.url if config.inbox.shared else ""  # which may hold a password, as a part or as a whole
+    return {
+        name: text
+        for name, text in environ.items()
+        if text.strip() not in hidden and name != "PGPASSWORD" and not _is_password(text.strip(), inbox)
+    }
+
+
+def _is_password(text: str, url: str) -> bool:
+    """Tell whether a text is the password in a URL, or the whole of it."""
+    return bool(url and text) and (text == url or f":{text}@" in url)
 
 
 def secret_files(path: Path) -> list[Path]:

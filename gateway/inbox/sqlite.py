@@ -99,6 +99,16 @@ class SqliteInbox:
         return self._serving.opened.alarms if self._serving else ()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: a file is on the disk when a put returns."""
+        return ()
+
+    @property
+    def time(self) -> Callable[[], int] | None:
+        """None: the one gateway's clock tells the time."""
+        return None
+
+    @property
     def reached(self) -> int:
         """The latest time (unix ms) that the file was told before it was opened, 0 for a new one."""
         return self._serving.opened.reached if self._serving else 0

@@ -23,13 +23,12 @@ _SPACE = {
 }
 
 
-def examine(config: Path, inbox: Path, secrets: Iterable[Path]) -> Iterator[Check]:
-    """Look at the inbox's disk and folder, and at the permissions of the configuration and of files with secrets."""
+def disk(inbox: Path) -> Iterator[Check]:
+    """Look at the disk of the inbox's file."""
     inbox = inbox.resolve()
     if inbox.parent.is_dir():
         yield place(inbox, file_system_of(inbox))
         yield space(measure(inbox.parent))
-    yield Check("permissions", *_permissions(config, inbox, [path for path in secrets if path.exists()]))
 
 
 def place(inbox: Path, kind: str | None) -> Check:
@@ -50,16 +49,17 @@ def space(found: Space) -> Check:
     return Check("free space", level, f"{found} left on the disk of the inbox{consequence}")
 
 
-def _permissions(config: Path, inbox: Path, secrets: list[Path]) -> tuple[Level, str]:
+def permissions(config: Path, inbox: Path, secrets: Iterable[Path]) -> Check:
     """Say which files others may read or write who should not; a sticky folder keeps them from replacing files."""
+    inbox = inbox.resolve()
     faults = [f"{path} can be changed by anyone; chmod o-w {path}" for path in (config, inbox) if _has(path, 0o002)]
     if _has(inbox.parent, 0o002) and not _has(inbox.parent, stat.S_ISVTX):
         faults.append(f"anyone can replace files in {inbox.parent}; chmod o-w {inbox.parent}")
     kept = [inbox, *inbox.parent.glob(f"{inbox.name}.*")]
     faults += [f"{path} can be read by anyone; chmod o-r {path}" for path in (*secrets, *kept) if _has(path, 0o004)]
     if faults:
-        return Level.WARNING, "; ".join(faults)
-    return Level.OK, "nobody else may read secrets or the inbox, or change the configuration"
+        return Check("permissions", Level.WARNING, "; ".join(faults))
+    return Check("permissions", Level.OK, "nobody else may read secrets or the inbox, or change the configuration")
 
 
 def _has(path: Path, bits: int) -> bool:

@@ -43,7 +43,7 @@ def backup(
     rejected requests: keep it as safe as the inbox.
     """
     loaded = load_to_look(config)
-    inbox = inbox_file(loaded) or loaded.inbox_path
+    inbox = _file(loaded)
     target, now = file.absolute(), int(time.time() * 1000)
     with _progress(shown=not json) as progress:
         facts = sqlite_backup.back_up(inbox, target, _beside(loaded, inbox), now=now, progress=progress)
@@ -66,7 +66,7 @@ def restore(
     after it is missing, unless its provider sends it again.
     """
     loaded = load_to_look(config)
-    inbox = inbox_file(loaded) or loaded.inbox_path
+    inbox = _file(loaded)
     _confirm(f"Replace {inbox} with {file}?", yes=yes, json=json)
     restored = sqlite_restore.restore(file.absolute(), inbox)
     notes = list(_put_beside(loaded, inbox, restored.beside))
@@ -79,6 +79,17 @@ def restore(
     line(f"{inbox}: restored, {_told(restored.facts)}")
     if restored.kept_aside:
         line(f"The inbox that was there is kept as {restored.kept_aside}; `gateway restore` of that undoes this")
+
+
+def _file(config: Config) -> Path:
+    """Return the inbox's file. Raises ConfigError for an inbox that is none."""
+    if config.inbox.shared:
+        raise ConfigError(
+            [
+                f"{config.inbox_name} is backed up with PostgreSQL's own tools, such as pg_dump -n {config.inbox.schema_name}"
+            ]
+        )
+    return inbox_file(config) or config.inbox_path
 
 
 def _confirm(question: str, *, yes: bool, json: bool) -> None:

@@ -22,7 +22,8 @@ def examine(looked: Config) -> list[Check]:
     complete, check = _configuration(looked)
     found.append(check)
     inbox = inbox_file(looked) or looked.inbox_path
-    found += files.examine(looked.path, inbox, secret_files(looked.path))
+    found += [] if looked.inbox.shared else files.disk(inbox)
+    found.append(files.permissions(looked.path, inbox, secret_files(looked.path)))
     server, admin = looked.server, looked.admin
     ports = {"server": (server.host, server.port), "admin": (admin.host, admin.port)}
     found += listeners.examine(inbox, ports)

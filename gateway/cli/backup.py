@@ -84,11 +84,8 @@ def restore(
 def _file(config: Config) -> Path:
     """Return the inbox's file. Raises ConfigError for an inbox that is none."""
     if config.inbox.shared:
-        raise ConfigError(
-            [
-                f"{config.inbox_name} is backed up with PostgreSQL's own tools, such as pg_dump -n {config.inbox.schema_name}"
-            ]
-        )
+        tools = f"PostgreSQL's own tools, such as pg_dump --schema {config.inbox.schema_name}"
+        raise ConfigError([f"{config.inbox_name} is backed up with {tools}"])
     return inbox_file(config) or config.inbox_path
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ def documents(text: str) -> list[dict[str, Any]]:
 
 
 def program(name: str, *, where: str = "") -> str:
-    """Return the path of a program; skip the test where there is none."""
-    found = shutil.which(name, path=where or None)
+    """Return the path of a program, one of this environment first; skip the test where there is none."""
+    own = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=f"{own}:{where or os.environ['PATH']}")
     if found is None:
         pytest.skip(f"there is no {name} on this machine")
     return found

@@ -49,7 +49,7 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
     assert [name for name in names if f"${{{name}:?}}" not in text] == []
     path = tmp_path / "gateway.toml"
     path.write_text((COMPOSE / "gateway.toml").read_text())
-    given = {**{name: "0123456789abcdef" for name in names}, **ENVIRON}
+    given = {**dict.fromkeys(names, "0123456789abcdef"), **ENVIRON}
     config = load(path, {name: value for name, value in given.items() if name in names})
     assert config.inbox.shared
 

@@ -9,7 +9,11 @@ import yaml
 from gateway.telemetry.metric_names import METRICS
 from tests.deploy.deployed import DEPLOY, ROOT, program, run
 
-RULES = [rule for group in yaml.safe_load((DEPLOY / "monitoring/alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+RULES = [
+    rule
+    for group in yaml.safe_load((DEPLOY / "monitoring/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
 ALERTS = [rule for rule in RULES if "alert" in rule]
 DASHBOARD = json.loads((DEPLOY / "monitoring/dashboard.json").read_text())
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
@@ -24,7 +28,11 @@ _GIVEN = {"le", "job", "instance"}
 def _expressions() -> Iterator[str]:
     yield from (rule["expr"] for rule in RULES)
     yield from (target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
-    yield from (variable["query"]["query"] for variable in DASHBOARD["templating"]["list"] if isinstance(variable["query"], dict))
+    yield from (
+        variable["query"]["query"]
+        for variable in DASHBOARD["templating"]["list"]
+        if isinstance(variable["query"], dict)
+    )
 
 
 def _unknown(expression: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ def units(tmp_path: Path) -> Path:
 
 
 def test_systemd_takes_them(units: Path) -> None:
-    """systemd's own check finds nothing to say about service and socket."""
+    """Systemd's own check finds nothing to say about service and socket."""
     analyze = program("systemd-analyze")
     assert run(analyze, "verify", units / "webhook-gateway.service", units / "webhook-gateway.socket") == ""
 

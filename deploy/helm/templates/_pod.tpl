@@ -33,7 +33,7 @@ spec:
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
         matchLabels:
-          {{- include "labels" . | nindent 8 }}
+          {{- include "labels" . | nindent 10 }}
   {{- end }}
   containers:
     - name: gateway
@@ -68,7 +68,7 @@ spec:
         preStop:
           sleep: {seconds: 5}
       resources:
-        {{- toYaml .Values.resources | nindent 6 }}
+        {{- toYaml .Values.resources | nindent 8 }}
       securityContext:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true

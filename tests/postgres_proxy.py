@@ -26,6 +26,7 @@ class CommitCutter:
         self.unsent = 0
         self.unanswered = 0
         self._target = target
+        self._script: bool | None = None
         self._rng = random.Random(seed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server
@@ -42,6 +43,19 @@ class CommitCutter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+
+    def cut_next(self, *, answered: bool) -> None:
+        """Cut the next COMMIT: before it reaches the server, or when the server has answered."""
+        self._script = answered
+
+    def _next(self, data: bytes) -> bool | None:
+        """Say what to do with what the client sent: True and False as in `cut_next`, None to pass it on."""
+        if not data.endswith(_COMMIT):
+            return None
+        if self._script is not None:
+            cut, self._script = self._script, None
+            return cut
+        return self._rng.random() < 0.5 if self._rng.random() < self.share else None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -63,8 +77,8 @@ class CommitCutter:
         answers = asyncio.create_task(_pump(server[0], client[1]))
         try:
             while data := await client[0].read(65_536):
-                cut = data.endswith(_COMMIT) and self._rng.random() < self.share
-                if cut and self._rng.random() < 0.5:
+                cut = self._next(data)
+                if cut is False:
                     self.unsent += 1
                     break
                 if cut:

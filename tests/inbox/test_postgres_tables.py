@@ -215,11 +215,10 @@ async def test_a_lease_does_not_step_over_what_is_gone(tables: Tables) -> None:
     for batch in range(6):
         await inbox.put([delivery(f"evt_{batch}_{n}") for n in range(500)], now - 60_000)
         await settle_all(inbox, State.FORWARDED, now + LEASE)
-    assert await tables.cost(Floors(), now) > 1_000
     await look(inbox, now)
     await look(other, now)
+    assert await tables.cost(inbox._floors.floors, now) * 3 < await tables.cost(Floors(), now)
     await keep(inbox, "evt", now=now)
-    assert await tables.cost(inbox._floors.floors, now) < 100
     assert [lease.entry.delivery.id for lease in await inbox.lease(9, LEASE, now)] == ["evt"]
     await keep(inbox, "late", now=now - 20_000)
     await look(other, now)

@@ -17,11 +17,13 @@ from gateway.inbox import (
     postgres_leases,
     postgres_prune,
     postgres_put,
+    postgres_rates,
     postgres_schema,
     postgres_search,
     postgres_secrets,
     postgres_settle,
     postgres_walk,
+    rate,
 )
 from gateway.inbox.disk_space import Space
 from gateway.inbox.intake import Bounds
@@ -222,6 +224,12 @@ class PostgresInbox:
         count = await self._write(lambda db: postgres_search.replay(db, keys, query, mode, now), now)
         self._floors.lower(now)
         return Replayed(count, keys[-1])
+
+    async def reserve(self, name: str, count: int, per_second: float, now: int, patience_ms: int) -> int:
+        """Reserve a share of a rate, in one row that all gateways of the database take from."""
+        return await self._others.run(
+            lambda db: postgres_rates.reserve(db, name, rate.cost(count, per_second), now, patience_ms), _LEASE
+        )
 
     async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
         """Take one step of retention: a whole day where nothing of it is needed, else rows that are long over."""

@@ -122,6 +122,7 @@ class Gateway:
         self._sender = Sender(
             self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
         )
+        self._sender.rate = build.rate(config)
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
@@ -142,6 +143,7 @@ class Gateway:
         self.config = config
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
+        self._sender.rate = build.rate(config)
         self.receiver.sources = built
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)

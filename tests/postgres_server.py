@@ -39,7 +39,7 @@ class PostgresServer:
     def __init__(self, version: int = 16, **settings: str) -> None:
         self.port = 0
         self.version = version
-        self._settings = {**_SETTINGS, **settings}
+        self.settings = {**_SETTINGS, **settings}
         self._user = _STRANGER if os.geteuid() == 0 else None
         memory = Path("/dev/shm")
         self.folder = Path(
@@ -73,13 +73,13 @@ class PostgresServer:
         where = f"host=127.0.0.1 port={primary.port} user={USER}"
         self.run("pg_basebackup", "-D", str(self.data), "-d", where, "-X", "stream", "-c", "fast", "--no-sync")
         (self.data / "standby.signal").touch()
-        self._settings["primary_conninfo"] = f"{where} application_name=standby"
+        self.settings["primary_conninfo"] = f"{where} application_name=standby"
 
     def start(self) -> None:
         """Start on the port it had before, or on a free one, and return when it takes connections."""
         self.port = self.port or _free_port()
         conf = self.data / "gateway.conf"
-        lines = [f"{name} = '{value}'" for name, value in {**self._settings, "port": str(self.port)}.items()]
+        lines = [f"{name} = '{value}'" for name, value in {**self.settings, "port": str(self.port)}.items()]
         conf.write_text("\n".join(lines) + "\n")
         main = self.data / "postgresql.conf"
         if "gateway.conf" not in main.read_text():

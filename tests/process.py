@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -19,15 +20,26 @@ from tests.world import ENVIRON
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 
+_children: list[asyncio.subprocess.Process] = []
+
+
+def kill_all() -> None:
+    """Kill what still runs, as it does where a test failed before it stopped its process."""
+    while _children:
+        if (child := _children.pop()).returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+
 
 class Process:
     """`gateway serve` as a child process; `lines` are its log, `port` where it listens."""
 
-    def __init__(self, config: Path, **environ: str) -> None:
+    def __init__(self, config: Path, module: str = "gateway", **environ: str) -> None:
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self.port = 0
         self._config = config
+        self._module = module
         self._environ = {**os.environ, **ENVIRON, **environ, "PYTHONUNBUFFERED": "1"}
         self._child: asyncio.subprocess.Process
         self._reader: asyncio.Task[None]
@@ -37,9 +49,10 @@ class Process:
     async def start(self) -> None:
         """Start it and wait until it listens."""
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway", "serve", "--config", str(self._config),
+            sys.executable, "-m", self._module, "serve", "--config", str(self._config),
             env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        _children.append(self._child)
         self._reader = asyncio.create_task(self._read())
         self._starts += 1
         started = await self.line("started", count=self._starts, within=START_SECONDS)

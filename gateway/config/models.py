@@ -106,6 +106,12 @@ class EventApiConfig(Table):
     max_request_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one request.")
     max_event_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one event.")
     max_batch_events: int = Field(1_000, ge=1, le=5_000, description="The most events of one request.")
+    max_events_per_second: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="How many events a second are sent under this key, on average, by all gateways of one inbox.",
+    )
     timeout_seconds: Seconds = Field(30.0, description="How long one request may take.")
 
 

@@ -128,6 +128,14 @@ class Inbox(Protocol):
         """
         ...
 
+    async def reserve(self, name: str, count: int, per_second: float, now: int, patience_ms: int) -> int:
+        """Reserve `count` of what all gateways of the store together may do `per_second`; return from when (unix ms).
+
+        Nothing is reserved where that is later than `now` and `patience_ms`. Names are the caller's; what was reserved
+        and not used is lost, and what a crash takes from the store may be done again.
+        """
+        ...
+
     async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
         """Delete entries settled before `bodies_before`, and ids and digests whose window ended before `now`.
 

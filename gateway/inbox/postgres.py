@@ -17,11 +17,13 @@ from gateway.inbox import (
     postgres_leases,
     postgres_prune,
     postgres_put,
+    postgres_rates,
     postgres_schema,
     postgres_search,
     postgres_secrets,
     postgres_settle,
     postgres_walk,
+    rate,
 )
 from gateway.inbox.disk_space import Space
 from gateway.inbox.intake import Bounds
@@ -121,7 +123,7 @@ class PostgresInbox:
         await self._others.run(self._time.read, _READ)
         if not serving:
             return
-        await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1))
+        await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)
         await self._for_intake.open()
         self._intake = Intake(self._keep, bounds=bounds, clock=time.monotonic)
         self._keeper = asyncio.create_task(self._look_after_itself())
@@ -149,7 +151,7 @@ class PostgresInbox:
     async def _keep(self, group: Sequence[tuple[Sent, bool]]) -> list[Receipt]:
         sent = [one for one, _ in group]
         counted = [one.delivery for one, counts in group if counts]
-        await self._make_days({postgres_days.day_of(one.now) for one in sent})
+        await self._make_days({postgres_days.day_of(one.now) for one in sent}, self._for_intake)
         if strangers := {one.delivery.source for one in sent} - self._sources:
             await self._for_intake.run(lambda db: postgres_put.name_sources(db, strangers), _WRITE)
             self._sources |= strangers
@@ -223,6 +225,12 @@ class PostgresInbox:
         self._floors.lower(now)
         return Replayed(count, keys[-1])
 
+    async def reserve(self, name: str, count: int, per_second: float, now: int, patience_ms: int) -> int:
+        """Reserve a share of a rate, in one row that all gateways of the database take from."""
+        return await self._others.run(
+            lambda db: postgres_rates.reserve(db, name, rate.cost(count, per_second), now, patience_ms), _LEASE
+        )
+
     async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
         """Take one step of retention: a whole day where nothing of it is needed, else rows that are long over."""
         limits = postgres_prune.Limits(bodies_before, now, limit, self._slack_ms)
@@ -266,9 +274,9 @@ class PostgresInbox:
     def _today(self) -> int:
         return postgres_days.day_of(self._time.now())
 
-    async def _make_days(self, days: Collection[int]) -> None:
+    async def _make_days(self, days: Collection[int], connections: Connections) -> None:
         if missing := set(days) - self._days:
-            await self._others.run(lambda db: postgres_days.make(db, missing), _WRITE)
+            await connections.run(lambda db: postgres_days.make(db, missing), _WRITE)
             self._days |= missing
 
     async def _look_after_itself(self) -> None:
@@ -278,4 +286,4 @@ class PostgresInbox:
             with contextlib.suppress(InboxError):
                 await self._others.run(self._time.read, _READ)
                 await self._others.run(lambda db: self._floors.raise_(db, self._time.now()), _READ)
-                await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1))
+                await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)

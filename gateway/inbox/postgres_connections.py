@@ -7,6 +7,7 @@ may stand in between. https://www.pgbouncer.org/features.html
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -140,7 +141,7 @@ class Connections:
                 committing = True
                 await _commit(connection)
         except DRIVER_ERRORS as error:
-            connection.terminate()
+            _terminate(connection)
             if is_read_only(error) and self._pool:
                 await self._pool.expire_connections()
             if not committing and is_passing(error):
@@ -149,7 +150,7 @@ class Connections:
                 raise ValueError("PostgreSQL cannot keep a value as it is") from error
             raise unavailable(error) from error
         except BaseException:
-            connection.terminate()  # which undoes the transaction, whatever state it is in
+            _terminate(connection)
             raise
         return result
 
@@ -169,11 +170,18 @@ async def _commit(connection: Connection) -> None:
     try:
         status = await connection.execute("COMMIT")
     finally:
-        connection.remove_log_listener(note)
+        with contextlib.suppress(asyncpg.InterfaceError):
+            connection.remove_log_listener(note)
     if status != "COMMIT":
         raise InboxUnavailable("PostgreSQL undid the transaction in place of committing it")
     if warnings:
         raise InboxUnavailable(f"PostgreSQL committed with a warning: {warnings[0].message}")
+
+
+def _terminate(connection: Connection) -> None:
+    """Cut a connection, which undoes its transaction; one that broke is no longer the pool's, and says so."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _leave_as_it_is(_: Any) -> None:

@@ -20,7 +20,7 @@ _READ_ONLY = "25006"
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same may succeed at once, on another connection, given that nothing was committed."""
-    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_PASSING)

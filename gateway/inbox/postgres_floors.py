@@ -12,16 +12,21 @@ import math
 from gateway.inbox.postgres_connections import Connection
 from gateway.inbox.postgres_leases import Floors
 
-# A put that is still on its way to its commit may be due this much earlier than now; one that took longer is found by
-# the next look.
-MARGIN_MS = 5_000
+# A put that is still on its way to its commit may be due this much earlier than now. One that took longer is found by
+# the next look, which starts that much lower, and anything else by the one that looks from the very beginning.
+MARGIN_MS = 3_000
+LATE_MS = 30_000
+LOOKS_BETWEEN = 30
 
 _OLDEST = """
 SELECT min(due_at) FROM sources s CROSS JOIN LATERAL (
-  SELECT q.due_at FROM queue q WHERE q.source = s.source AND q.lease IS NULL AND q.batch IS NULL
+  SELECT q.due_at FROM queue q
+  WHERE q.source = s.source AND q.lease IS NULL AND q.batch IS NULL AND q.due_at >= $1
   ORDER BY q.due_at LIMIT 1) oldest
 """
-_FIRST_TO_END = "SELECT min(leased_until) FROM queue WHERE lease IS NOT NULL AND batch IS NULL"
+_FIRST_TO_END = """
+SELECT min(leased_until) FROM queue WHERE lease IS NOT NULL AND batch IS NULL AND leased_until >= $1
+"""
 
 
 class FloorGauge:
@@ -31,6 +36,7 @@ class FloorGauge:
         self.floors = Floors()
         self._due_meanwhile: float = math.inf
         self._leased_meanwhile: float = math.inf
+        self._looks = 0
 
     def lower(self, due_at: int) -> None:
         """Tell that something became due at a time."""
@@ -45,7 +51,10 @@ class FloorGauge:
     async def raise_(self, connection: Connection, now: int) -> None:
         """Look for the oldest that is due and the first lease to end, and raise the floors to just below them."""
         self._due_meanwhile = self._leased_meanwhile = math.inf
-        oldest, first_to_end = await connection.fetchval(_OLDEST), await connection.fetchval(_FIRST_TO_END)
+        late = LATE_MS if self._looks % LOOKS_BETWEEN else now
+        self._looks += 1
+        oldest = await connection.fetchval(_OLDEST, self.floors.due - late)
+        first_to_end = await connection.fetchval(_FIRST_TO_END, self.floors.leased - late)
         latest = now - MARGIN_MS
         self.floors.due = int(min(latest, self._due_meanwhile, latest if oldest is None else oldest))
         self.floors.leased = int(min(latest, self._leased_meanwhile, latest if first_to_end is None else first_to_end))

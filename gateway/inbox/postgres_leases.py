@@ -20,12 +20,14 @@ TRIES = 3
 
 _FREE = "q.lease IS NULL AND q.batch IS NULL AND q.due_at BETWEEN $6 AND $2"
 
+# Looked for source by source, as the planner would else read the whole index once for all of them.
 # How many of each source are the oldest is found without a lock, and that many are then locked of those that nobody
 # else has: the next ones where the oldest are taken. A frozen batch that is older than all of them has its turn.
 _LEASE = f"""
 WITH waiting AS MATERIALIZED (
   SELECT s.source FROM sources s
-  WHERE s.source <> ALL ($5::text[]) AND EXISTS (SELECT FROM queue q WHERE q.source = s.source AND {_FREE})
+  CROSS JOIN LATERAL (SELECT FROM queue q WHERE q.source = s.source AND {_FREE} LIMIT 1) first
+  WHERE s.source <> ALL ($5::text[])
 ), candidates AS MATERIALIZED (
   SELECT w.source, c.due_at, c.key, c.bytes, false AS expired
   FROM waiting w CROSS JOIN LATERAL (

@@ -55,6 +55,7 @@ CREATE INDEX queue_leased ON queue (leased_until) WHERE lease IS NOT NULL AND ba
 CREATE INDEX queue_frozen ON queue (due_at, key) WHERE batch IS NOT NULL;
 CREATE INDEX queue_batch ON queue (batch, position) WHERE batch IS NOT NULL;
 CREATE TABLE frozen (key bigint PRIMARY KEY, seed text COLLATE "C" NOT NULL, events bytea NOT NULL);
+CREATE TABLE rates (name text COLLATE "C" PRIMARY KEY, free_at bigint NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE sources (source text COLLATE "C" PRIMARY KEY);
 """
 

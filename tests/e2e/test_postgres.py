@@ -13,7 +13,7 @@ from gateway.errors import ConfigError, InboxUnavailable
 from gateway.history import Query
 from gateway.model import State
 from tests import postgres_schemas
-from tests.world import ENVIRON, World, running_world
+from tests.world import ENVIRON, EVENT_KEY, World, running_world
 
 BODY = b'{"id": "evt_1", "type": "made"}'
 
@@ -96,12 +96,12 @@ def test_a_password_is_not_written_out(tmp_path: Path) -> None:
 
 async def test_what_waits_is_forwarded_after_a_restart(idle_world: World, tmp_path: Path) -> None:
     """What one gateway took and did not forward goes out with the next."""
-    idle_world.event_api.keys.clear()
+    idle_world.event_api.keys = set()
     await idle_world.start(on_postgres(tmp_path))
     assert (await idle_world.send("acme", BODY))[0] == 200
     await idle_world.stop()
     assert not idle_world.event_api.events
-    idle_world.event_api.keys.add("canary-event-key")
+    idle_world.event_api.keys = {EVENT_KEY}
     await idle_world.start(on_postgres(tmp_path))
     await idle_world.arrived(1)
     await idle_world.settled(1)

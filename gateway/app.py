@@ -19,6 +19,7 @@ from gateway.config import AdminConfig, Config, ServerConfig
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
+from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import Listener
@@ -29,6 +30,7 @@ from gateway.sender import Sender
 from gateway.sources import Source
 from gateway.systemd import Inlet
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
@@ -53,8 +55,9 @@ class Gateway:
         sockets: Mapping[Inlet, socket.socket] | None = None,
     ) -> None:
         self.config = config
-        self.log = Log()
         self.clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock.wall)
+        self.log = Log(on_crash=self.metrics.crashed)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
@@ -87,7 +90,7 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await build_inbox.open_serving(config)
+        self.inbox = self._given_inbox or await build_inbox.open_serving(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
         if self.inbox.time and isinstance(self.clock, SystemClock):
             self.clock.follow(self.inbox.time)
@@ -98,7 +101,13 @@ class Gateway:
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox,
+            built,
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            on_accepted=self._wake,
+            metrics=self.metrics,
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
@@ -120,7 +129,13 @@ class Gateway:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox,
+            self._event_api,
+            build.limits(config),
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            metrics=self.metrics,
         )
         self._sender.rate = build.rate(config)
         leasing = Leasing(_lease_ms(config), built)
@@ -128,7 +143,9 @@ class Gateway:
         self._stack.push_async_callback(self._stop_forwarding)
         await self._forwarder.prepare(built)
         self._watch_space()
-        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        self.gauges = Gauges(self.metrics, self.inbox, self._sender, lambda: self.receiver.sources, self.clock)
+        endless = (self._forwarder.run(), self._keep_house(), self.gauges.run(), watch_loop(self.metrics))
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in endless]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
 
@@ -150,6 +167,7 @@ class Gateway:
         self._access.token_hash = config.admin.token_hash
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
+        self.metrics.reloaded(taken=True)
         await old.close()
 
     async def drain(self) -> None:
@@ -171,7 +189,7 @@ class Gateway:
     def _admin(self) -> web.Application:
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
         v1 = api.application(replays.routes(), access=self._access, log=self.log)
-        return admin.application(self.inbox, self._stage, v1)
+        return admin.application(self.inbox, self._stage, v1, self.metrics.exposition)
 
     def _stage(self) -> str:
         """Where this is in its life: `starting`, `draining`, or empty while it serves."""

@@ -11,11 +11,17 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 
 
-def application(inbox: Inbox, stage: Callable[[], str], api: web.Application) -> web.Application:
+def application(
+    inbox: Inbox,
+    stage: Callable[[], str],
+    api: web.Application,
+    exposition: Callable[[str], tuple[str, bytes]],
+) -> web.Application:
     """Return the aiohttp application of the admin listener, with `api` under /v1.
 
     `stage` tells where the process is in its life: `starting`, `draining`, or empty while it serves. The health of a
     process is told to everyone, by its kinds: https://kubernetes.io/docs/concepts/workloads/pods/probes/
+    `exposition` gives content type and text of the metrics for an Accept header.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -34,7 +40,12 @@ def application(inbox: Inbox, stage: Callable[[], str], api: web.Application) ->
             faults.append(f"disk: {inbox.space} left")
         return _answer(faults)
 
+    async def metrics(request: web.Request) -> web.Response:
+        content_type, text = exposition(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
+
     app = web.Application()
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", livez)
     app.router.add_get("/startupz", startupz)
     app.router.add_get("/readyz", readyz)

@@ -147,9 +147,8 @@ def _progress(*, shown: bool) -> Iterator[Step]:
 def _told(facts: sqlite_backup.Facts | None) -> str:
     if facts is None:
         return "an inbox that was no backup"
-    return (
-        f"{facts.entries} deliveries as of {report.moment(facts.made_at)}, {facts.unfinished} of them to be forwarded"
-    )
+    counted = "1 delivery" if facts.entries == 1 else f"{facts.entries} deliveries"
+    return f"{counted} as of {report.moment(facts.made_at)}, {facts.unfinished} of them to be forwarded"
 
 
 def _document(facts: sqlite_backup.Facts | None) -> dict[str, Any]:

@@ -62,19 +62,15 @@ def copy_pages(source: apsw.Connection, copy: Path, after_step: Step = lambda _c
 
 
 def publish(copy: Path, target: Path) -> None:
-    """Sync a finished copy and give it its name. Raises OSError."""
-    descriptor = os.open(copy, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Give a finished copy its name. Raises OSError."""
+    sync(copy)
     copy.replace(target)
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

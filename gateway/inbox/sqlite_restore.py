@@ -12,8 +12,8 @@ from gateway.errors import BackupFailed
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite_backup import Facts, find_fault, told_facts
 from gateway.inbox.sqlite_connection import last_key, open_reader, rows
-from gateway.inbox.sqlite_copy import copy_pages, draft, failures, publish
-from gateway.inbox.sqlite_damage import keep_aside
+from gateway.inbox.sqlite_copy import copy_pages, draft, failures, publish, sync
+from gateway.inbox.sqlite_damage import FILES, keep_aside
 from gateway.inbox.sqlite_place import require_local
 
 REPLACED = "replaced"
@@ -57,10 +57,16 @@ def _restore(backup: Path, inbox: Path, lock: ServingLock) -> Restored:
                 raise BackupFailed(f"{backup} is damaged ({fault}), so nothing was restored; take another backup")
             beside = _take_files(connection) if facts else {}
             last = last_key(connection)
-        kept_aside = keep_aside(inbox, REPLACED) if inbox.exists() else None
+        sync(copy)  # so that little can go wrong once the inbox has left its place
+        kept_aside = keep_aside(inbox, REPLACED) if _is_there(inbox) else None
         publish(copy, inbox)
     lock.mark(last)
     return Restored(facts, beside, kept_aside)
+
+
+def _is_there(inbox: Path) -> bool:
+    """Tell whether there is anything of an inbox; a WAL alone would be taken for that of the restored file."""
+    return any(Path(f"{inbox}{suffix}").exists() for suffix in FILES)
 
 
 def _take_files(connection: apsw.Connection) -> dict[str, bytes]:

@@ -26,7 +26,7 @@ async def test_while_a_gateway_serves(beside: Beside, folder: Path) -> None:
     await beside.world.stop()
     restored = await beside("restore", "kept.db", "--yes")
     assert restored.code == 0
-    assert "1 deliveries as of 20" in restored.out
+    assert "1 delivery as of 20" in restored.out
     assert "`gateway restore` of that undoes this" in restored.out
     await beside.world.start()
     assert [history.entry.delivery.id for history in await beside.world.settled(1)] == ["before"]

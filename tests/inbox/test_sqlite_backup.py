@@ -107,6 +107,20 @@ async def test_into_an_empty_place(inbox: SqliteInbox, path: Path, tmp_path: Pat
     assert tables == []
 
 
+async def test_a_wal_without_its_file_is_kept_aside(inbox: SqliteInbox, path: Path, tmp_path: Path) -> None:
+    """What is left of an inbox whose file was deleted does not get into the restored one."""
+    back_up(path, tmp_path / "backup", {}, now=NOW)
+    await _put(inbox, 100, 50)
+    left = path.with_name("inbox.db-wal").read_bytes()
+    await inbox.close()
+    path.unlink()
+    path.with_name("inbox.db-wal").write_bytes(left)
+    kept = restore(tmp_path / "backup", path).kept_aside
+    assert kept
+    assert Path(f"{kept}-wal").read_bytes() == left
+    assert len(await _names(path)) == 100
+
+
 async def test_not_while_it_is_served(inbox: SqliteInbox, path: Path, tmp_path: Path) -> None:
     """A gateway that serves the inbox keeps it."""
     back_up(path, tmp_path / "backup", {}, now=NOW)

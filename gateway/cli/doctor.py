@@ -57,11 +57,12 @@ def doctor(
     at: AtOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Say why requests were rejected and what to do, by what the gateway kept of them; without SOURCE, examine all.
+    """Examine the machine, and say why requests were rejected and what to do.
 
-    Without SOURCE the machine is examined first: versions, disk, clock, permissions, ports, event API. Looks at the
-    rejections of the last 7 days unless --since says otherwise. Exits 2 when something keeps the gateway from its work,
-    1 when something else is wrong or something was rejected, else 0.
+    The machine is versions, configuration, disk, permissions, ports, event API and clock; with SOURCE it is left out, and
+    so are other sources' rejections. Looks at the rejections of the last 7 days, as the gateway kept them, unless --since
+    says otherwise. Exits 2 when something keeps the gateway from its work, 1 when something else is wrong or something
+    was rejected, else 0.
     """
     if request:
         raise typer.Exit(_examine(config, source, request, moments.option("--at", at), json=json))

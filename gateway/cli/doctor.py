@@ -59,10 +59,10 @@ def doctor(
 ) -> None:
     """Examine the machine, and say why requests were rejected and what to do.
 
-    The machine is versions, configuration, disk, permissions, ports, event API and clock; with SOURCE it is left out, and
-    so are other sources' rejections. Looks at the rejections of the last 7 days, as the gateway kept them, unless --since
-    says otherwise. Exits 2 when something keeps the gateway from its work, 1 when something else is wrong or something
-    was rejected, else 0.
+    The machine is versions, configuration, disk, permissions, ports, event API and clock; with SOURCE it is left
+    out, and so are other sources' rejections. Looks at the rejections of the last 7 days, as the gateway kept them,
+    unless --since says otherwise. Exits 2 when something keeps the gateway from its work, 1 when something else is
+    wrong or something was rejected, else 0.
     """
     if request:
         raise typer.Exit(_examine(config, source, request, moments.option("--at", at), json=json))

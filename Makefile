@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench torture fuzz clean
+.PHONY: help run test simulate check format schema docs golden image bench torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ docs: $(STAMP) ## Write docs/providers from the catalogue
 
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
 	$(BIN)/python -m pytest -q --update-golden tests/transforms
+
+image: $(STAMP) ## Carry out the steps of deploy/Dockerfile in a plain folder
+	$(BIN)/python -m pytest -q -m long tests/deploy/test_dockerfile.py $(ARGS)
 
 bench: $(STAMP) ## Measure CPU time per webhook, per verification, and of a shadow
 	$(BIN)/python benchmarks/verification.py

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-from collections.abc import Callable, Coroutine, Mapping
+import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 from aiohttp import web
 
-from gateway import admin, build, dedupe, threads
+from gateway import admin, build, build_inbox
 from gateway.admin import address, api
+from gateway.admin.access import Access
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
-from gateway.config import Config
+from gateway.config import AdminConfig, Config, ServerConfig
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
 from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
-from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
-from gateway.reload import Reloader
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
-from gateway.telemetry import lines, traces
+from gateway.systemd import Inlet
+from gateway.telemetry import traces
 from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
 FORWARD_GRACE_SECONDS = 10.0
-HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
-LAST_LINES_SECONDS = 0.5
 LAST_METRICS_SECONDS = 1.0
-THREADS = 6
 
 
 class Gateway:
@@ -59,6 +54,7 @@ class Gateway:
         clock: Clock | None = None,
         rng: random.Random | None = None,
         inbox: Inbox | None = None,
+        sockets: Mapping[Inlet, socket.socket] | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -68,6 +64,7 @@ class Gateway:
         self.admin_port = 0
         self.inbox: Inbox
         self._given_inbox = inbox
+        self._sockets = sockets or {}
         self.receiver: Receiver
         self._rng = rng or random.SystemRandom()
         self._stack = AsyncExitStack()
@@ -76,6 +73,8 @@ class Gateway:
         self._forwarder: Forwarder
         self._listener: Listener
         self.broken = False
+        self._started = False
+        self._access = Access(config.admin.host, config.admin.token_hash)
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -94,8 +93,12 @@ class Gateway:
         config = self.config
         built = build.sources(config)
         self._open_traces(config)
-        self.inbox = self._given_inbox or await _open_inbox(config, self.metrics.inbox.committed)
+        self.inbox = self._given_inbox or await build_inbox.open_serving(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
+        if self.inbox.time and isinstance(self.clock, SystemClock):
+            self.clock.follow(self.inbox.time)
+        for note in self.inbox.notes:
+            self.log.note(detail=note)
         if config.metrics_interval is not None:
             await self._export_metrics(config.metrics_interval)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
@@ -117,7 +120,7 @@ class Gateway:
         self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self.receiver.on_rejected = self._recorder.hold
         self._apply_server(config)
-        self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
+        self.admin_port = await self._listen("admin", Listener(self._admin()), config.admin)
         address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
         await self._start_forwarding(config, built)
         listener = Listener(
@@ -125,7 +128,8 @@ class Gateway:
             head_seconds=config.server.header_timeout_seconds,
             on_malformed=self.receiver.refuse_malformed,
         )
-        self.port = await self._listen(listener, config.server.host, config.server.port)
+        self.port = await self._listen("server", listener, config.server)
+        self._started = True
 
     def _open_traces(self, config: Config) -> None:
         on_dropped, exported = self.metrics.spans_dropped, config.tracing.exported
@@ -159,6 +163,7 @@ class Gateway:
             traces=self._traces,
             metrics=self.metrics,
         )
+        self._sender.rate = build.rate(config)
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
@@ -182,9 +187,11 @@ class Gateway:
         self._traces.event_api = config.event_api.url
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
+        self._sender.rate = build.rate(config)
         self.receiver.sources = built
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
+        self._access.token_hash = config.admin.token_hash
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
         self.metrics.reloaded(taken=True)
@@ -208,16 +215,22 @@ class Gateway:
 
     def _admin(self) -> web.Application:
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
-        v1 = api.application(replays.routes(), host=self.config.admin.host, log=self.log)
-        return admin.application(self.inbox, lambda: self.receiver.draining, v1, self.metrics.exposition)
+        v1 = api.application(replays.routes(), access=self._access, log=self.log)
+        return admin.application(self.inbox, self._stage, v1, self.metrics.exposition)
+
+    def _stage(self) -> str:
+        """Where this is in its life: `starting`, `draining`, or empty while it serves."""
+        if self.receiver.draining:
+            return "draining"
+        return "" if self._started else "starting"
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")
         self.receiver.proxies = build.proxies(config)
         self.receiver.body_timeout = config.server.body_timeout_seconds
 
-    async def _listen(self, listener: Listener, host: str, port: int) -> int:
-        await listener.start(host, port)
+    async def _listen(self, inlet: Inlet, listener: Listener, where: ServerConfig | AdminConfig) -> int:
+        await listener.start(where.host, where.port, self._sockets.get(inlet))
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
 
@@ -261,72 +274,6 @@ class Gateway:
                     pass
             except InboxError as error:
                 self.log.forwarding_interrupted(reason=str(error))
-
-
-Accompany = Callable[[Gateway, Reloader], Coroutine[Any, Any, int | None]]
-"""What runs beside a started gateway and may reload it; the exit code it returns ends it, None lets it serve on."""
-
-
-async def run(load: Callable[[], Config], accompany: Accompany) -> int:
-    """Serve until SIGTERM or SIGINT, reloading on SIGHUP; return the exit code.
-
-    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good, or a fault in a background
-    task, ends it with code 1, so that a supervisor starts it anew on a store that is opened afresh.
-    """
-    asyncio.get_running_loop().set_default_executor(threads.pool(THREADS, "worker"))
-    gateway = Gateway(load())
-    await gateway.start()
-    stop = asyncio.Event()
-    reloader = Reloader(gateway, load)
-    _handle_signals(gateway, reloader, stop)
-    companion = asyncio.create_task(accompany(gateway, reloader))
-    try:
-        code = await _watch(gateway, companion, stop)
-        if code is None:
-            await gateway.drain()
-    finally:
-        companion.cancel()
-        await gateway.stop()
-    gateway.log.stopped()
-    return code or 0
-
-
-async def _watch(gateway: Gateway, companion: asyncio.Task[int | None], stop: asyncio.Event) -> int | None:
-    """Return the exit code once something ends the gateway: None for a signal."""
-    while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
-        if gateway.inbox.failure or gateway.broken:
-            return 1
-        if companion.done() and (code := companion.result()) is not None:
-            return code
-    return None
-
-
-def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[bool]] = set()
-
-    def end(number: signal.Signals) -> None:
-        if stop.is_set():
-            # What was acknowledged is on disk and leases run out, so nothing is lost by leaving at once.
-            gateway.log.cut_short(signal=number.name)
-            lines.finish(LAST_LINES_SECONDS)
-            os._exit(1)
-        gateway.log.draining(signal=number.name)
-        stop.set()
-
-    def start_reload() -> None:
-        task = asyncio.create_task(reloader.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    loop.add_signal_handler(signal.SIGHUP, start_reload)
-
-
-async def _open_inbox(config: Config, on_commit: Callable[[float, int], None]) -> Inbox:
-    window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window, on_commit=on_commit)
 
 
 def _event_api(config: Config) -> EventApi:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ from gateway.locators import Locator, compile_locator
 from gateway.providers import Provider
 from gateway.quarantine import Keeping
 from gateway.scheme import SHORT_KEY_BYTES, Scheme
+from gateway.sender import Rate
 from gateway.sources import Source
 
 SOON_MS = 14 * 86_400_000
@@ -41,6 +43,15 @@ def limits(config: Config) -> Limits:
     api = config.event_api
     alone_in_its_array = api.max_request_bytes - len(b"[]")
     return Limits(api.max_request_bytes, min(api.max_event_bytes, alone_in_its_array), api.max_batch_events)
+
+
+def rate(config: Config) -> Rate | None:
+    """Return how many events a second may be sent, under a name that does not tell the event key; None for any."""
+    api = config.event_api
+    if api.max_events_per_second is None:
+        return None
+    name = hashlib.sha256(f"{api.url}\n{api.key.reveal()}".encode()).hexdigest()[:16]
+    return Rate(name, api.max_events_per_second)
 
 
 def _source(name: str, config: SourceConfig, whole: Config) -> Source:

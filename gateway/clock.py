@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 _ALARM_MS = 300_000
@@ -36,6 +37,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         self._offset = time.time() - time.monotonic()
+        self._followed: Callable[[], int] | None = None
 
     def wall(self) -> int:
         """Return unix milliseconds as the host tells them."""
@@ -43,7 +45,11 @@ class SystemClock:
 
     def now(self) -> int:
         """Return unix milliseconds that never jump."""
-        return int((time.monotonic() + self._offset) * 1000)
+        return self._followed() if self._followed else int((time.monotonic() + self._offset) * 1000)
+
+    def follow(self, told: Callable[[], int]) -> None:
+        """Let `now` be what `told` says from here on: the time of a store that several gateways share."""
+        self._followed = told
 
     def go_on_from(self, reached: int) -> None:
         """Let `now` go on from `reached` where it has not come that far."""

@@ -63,6 +63,21 @@ class EventApi:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise EventApiInterrupted(_describe("no answer from the event API", error)) from None
 
+    async def probe(self) -> tuple[Answer, float | None]:
+        """Send an empty array, of which the event API keeps nothing; return its answer and its time (unix seconds).
+
+        The key is looked at before the body: https://github.com/inngest/inngest/blob/main/pkg/api/api.go. Raises
+        EventApiError.
+        """
+        try:
+            async with self._open().post(
+                self._url, data=b"[]", headers=self._headers, allow_redirects=False
+            ) as response:
+                raw = await response.content.read(MAX_ANSWER_BYTES)
+                return self._read(response.status, response.headers, raw), _moment(response.headers.get("Date", ""))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise EventApiUnreachable(_describe("no answer from the event API", error)) from None
+
     async def close(self) -> None:
         """Close the connections."""
         if self._session:
@@ -107,8 +122,14 @@ def parse_retry_after(value: str, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    moment = _moment(text)
+    return None if moment is None else max(0.0, moment - now)
+
+
+def _moment(date: str) -> float | None:
+    """Read an HTTP date (RFC 9110 §5.6.7) as unix seconds; None for anything else."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, IndexError):
         return None
 

@@ -22,7 +22,8 @@ from gateway.withheld import withhold
 SLOTS = 4
 # Slots that troubled sources may hold together, so that the others always have some.
 SLOTS_APART = 2
-IDLE_SECONDS = 0.5
+# With nothing due it looks again after a while, soon at first, as another gateway may have taken something in.
+LEAST_IDLE_SECONDS, IDLE_SECONDS = 0.02, 0.5
 MOST_LEASED = 1_024
 # How long a transform may hold up the entries of other sources, before its source is sent apart from them.
 PATIENCE_SECONDS = 1.0
@@ -61,6 +62,7 @@ class Forwarder:
         self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._idle = LEAST_IDLE_SECONDS
         self._most = MOST_LEASED
         self._apart: set[str] = set()
         self._starved: dict[int, int] = {}  # since when, by key; the oldest are forgotten
@@ -95,8 +97,10 @@ class Forwarder:
             leases = await self._lease()
             if not leases:
                 self._slots.release()
-                await self._clock.wait(self._arrived, IDLE_SECONDS)
+                await self._clock.wait(self._arrived, self._idle)
+                self._idle = min(self._idle * 2, IDLE_SECONDS)
                 continue
+            self._idle = LEAST_IDLE_SECONDS
             task = self._start(leases)
             if lane.state != "healthy":
                 await asyncio.wait([task])

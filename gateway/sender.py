@@ -7,7 +7,7 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.batch import Batch, Limits, Member, Settled, chunk, serialise
@@ -19,7 +19,7 @@ from gateway.inbox.contract import Inbox
 from gateway.lane import Lane, RetryBudget
 from gateway.model import Lease, StampedEvent, State
 from gateway.outcome import Answer, Effect, Rest, Verdict, judge
-from gateway.settle import Sent, resolve, suspect, unsent
+from gateway.settle import Sent, put_off, resolve, suspect, unsent
 from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
@@ -28,6 +28,9 @@ TROUBLED_MS = 60_000
 MAX_REFUSALS = 32
 GIVEN_BACK_MS = 5_000
 MIN_REQUEST_BYTES = 65_536
+# How long entries are held for the turn of their events; each gateway may hold some, and leases must outlast it.
+RATE_PATIENCE_MS = 5_000
+RATE_REASON = "waits for its turn, as event_api.max_events_per_second has it"
 
 
 class Transport(Protocol):
@@ -38,8 +41,16 @@ class Transport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many events a second all gateways together send under one event key, of which `name` tells nothing."""
+
+    name: str
+    per_second: float
+
+
 class Sender:
-    """Sends batches over one lane. `transport` and `limits` may be replaced between requests."""
+    """Sends batches over one lane. `transport`, `limits` and `rate` may be replaced between requests."""
 
     def __init__(
         self,
@@ -55,6 +66,7 @@ class Sender:
     ) -> None:
         self.transport = transport
         self.limits = limits
+        self.rate: Rate | None = None
         self.lane = Lane(rng)
         self.budget = RetryBudget()
         self._troubled: dict[str, int] = {}
@@ -81,6 +93,9 @@ class Sender:
         work = deque([batch])
         while work:
             current = work.popleft()
+            if turn := await self._turn(len(current.events)):
+                await self.settle([one for late in (current, *work) for one in put_off(late, turn, RATE_REASON)])
+                return
             sent = await self._post(current)
             if sent.verdict.accepted:
                 failpoint("before_settle")
@@ -98,6 +113,22 @@ class Sender:
             if work and (self.lane.state != "healthy" or refusals >= MAX_REFUSALS):
                 await self.give_back([member.lease for batch in work for member in batch.members])
                 return
+
+    async def _turn(self, events: int) -> int:
+        """Wait until so many events may be sent; where that is too long, return from when on they may be (unix ms)."""
+        if self.rate is None:
+            return 0
+        now = self._clock.now()
+        try:
+            at = await self._inbox.reserve(self.rate.name, events, self.rate.per_second, now, RATE_PATIENCE_MS)
+        except InboxError as error:
+            self._log.forwarding_interrupted(reason=str(error))
+            return now + RATE_PATIENCE_MS
+        if at > now + RATE_PATIENCE_MS:
+            return at
+        if at > now:
+            await self._clock.wait(asyncio.Event(), (at - now) / 1000)
+        return 0
 
     def troubled(self) -> frozenset[str]:
         """Return the sources of which entries were refused lately, so that they are to be sent apart from others."""

@@ -70,6 +70,14 @@ def unsent(lease: Lease, *, due_at: int, reason: str, frozen: Frozen | None = No
     )
 
 
+def put_off(batch: Batch, due_at: int, reason: str) -> Settled:
+    """Give a batch back that was not sent; a frozen one stays as it is."""
+    return [
+        unsent(member.lease, due_at=due_at, reason=reason, frozen=_kept_share(batch, member))
+        for member in batch.members
+    ]
+
+
 def _apart(rest: tuple[Member, ...]) -> list[tuple[Member, ...]]:
     """Split what follows a refusal: other sources' entries, the rest of the suspect's source, and the suspect last.
 

@@ -102,7 +102,12 @@ class World:
 
     async def start(self, more: str = "", *, clock: Clock | None = None, **environ: str) -> None:
         """Start the gateway, on another clock where one is given."""
-        self.gateway = Gateway(self.config(more, **environ), clock=clock)
+        self.write_config(more)
+        await self.start_as_written(clock=clock, **environ)
+
+    async def start_as_written(self, *, clock: Clock | None = None, **environ: str) -> None:
+        """Start the gateway with the file as it stands."""
+        self.gateway = Gateway(self.read_config(**environ), clock=clock)
         await self.gateway.start()
 
     async def stop(self) -> None:

@@ -13,23 +13,27 @@ from gateway.inbox.disk_space import SpaceLevel
 
 def application(
     inbox: Inbox,
-    is_draining: Callable[[], bool],
+    stage: Callable[[], str],
     api: web.Application,
     exposition: Callable[[str], tuple[str, bytes]],
 ) -> web.Application:
     """Return the aiohttp application of the admin listener, with `api` under /v1.
 
+    `stage` tells where the process is in its life: `starting`, `draining`, or empty while it serves. The health of a
+    process is told to everyone, by its kinds: https://kubernetes.io/docs/concepts/workloads/pods/probes/
     `exposition` gives content type and text of the metrics for an Accept header.
     """
 
     async def livez(_: web.Request) -> web.Response:
         return _answer([])
 
+    async def startupz(_: web.Request) -> web.Response:
+        """Say whether the process has started, which it stays."""
+        return _answer(["starting"] if stage() == "starting" else [])
+
     async def readyz(_: web.Request) -> web.Response:
         """Say whether webhooks can be kept; the event API's state does not count, as intake goes on without it."""
-        faults = []
-        if is_draining():
-            faults.append("draining")
+        faults = [stage()] if stage() else []
         if inbox.failure:
             faults.append(f"inbox: {inbox.failure}")
         if inbox.space and inbox.space.level is SpaceLevel.FULL:
@@ -43,6 +47,7 @@ def application(
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", livez)
+    app.router.add_get("/startupz", startupz)
     app.router.add_get("/readyz", readyz)
     app.add_subapp("/v1", api)
     return app

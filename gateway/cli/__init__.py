@@ -8,11 +8,14 @@ import sys
 import typer
 
 from gateway.cli import (
+    admin_token,
+    backup,
     dev,
     doctor,
     events,
     init,
     inspect,
+    migrate,
     new,
     provider,
     record,
@@ -36,6 +39,7 @@ app = typer.Typer(
 for group in (
     init,
     serve,
+    backup,
     dev,
     send,
     provider,
@@ -45,9 +49,12 @@ for group in (
     replay,
     trial,
     shadow,
+    migrate,
     new,
     record,
     selftest,
+    admin_token,
+    backup,
 ):
     group.register(app)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Never
 
 import typer
 
-from gateway.app import Gateway, run
+from gateway.app import Gateway
 from gateway.cli import report, running
 from gateway.cli.addresses import local_url
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
@@ -27,6 +27,7 @@ from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
 from gateway.reload import Reloader
+from gateway.run import run
 from gateway.telemetry import logs
 from gateway.watch import Watch
 

@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli import report
 from gateway.cli.options import ConfigOption, JsonOption, SourceOption, complain, line, load_to_look, write_json
-from gateway.cli.store import inbox_file, read
+from gateway.cli.store import inbox_name, read
 from gateway.history import EventName
 from gateway.inbox.contract import Inbox
 
@@ -33,7 +33,7 @@ def events(*, source: SourceOption = "", config: ConfigOption = None, json: Json
         write_json([_document(name) for name in found])
         return
     if not found:
-        complain(f"no event in {inbox_file(loaded)} matches")
+        complain(f"no event in {inbox_name(loaded)} matches")
         return
     rows = [
         (one.source, one.name, one.count, report.moment(one.first_at), report.moment(one.last_at), one.sample)

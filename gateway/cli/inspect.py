@@ -23,7 +23,7 @@ from gateway.cli.options import (
     load_to_look,
     write_json,
 )
-from gateway.cli.store import inbox_file, read
+from gateway.cli.store import inbox_file, inbox_name, read
 from gateway.config import Config
 from gateway.find_provider import find
 from gateway.history import Counts, History, Query
@@ -111,7 +111,7 @@ def deliveries(
         write_json([_document(history) for history in found])
         return
     if not found:
-        complain(f"no delivery in {inbox_file(loaded)} matches")
+        complain(f"no delivery in {inbox_name(loaded)} matches")
         return
     rows = [
         (

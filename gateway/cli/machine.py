@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
 
+from gateway import build_inbox
 from gateway.config import Config
-from gateway.errors import InboxOutdated, InboxUnsupported
+from gateway.errors import InboxError, InboxOutdated, InboxUnsupported
 from gateway.inbox.sqlite_connection import open_reader
 from gateway.inbox.sqlite_place import require_local
 
@@ -33,6 +35,8 @@ def _not_ours(host: str) -> str | None:
 
 
 def _inbox_fault(config: Config) -> str | None:
+    if config.inbox.shared:
+        return asyncio.run(_shared_fault(config))
     path = config.inbox_path.resolve()
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist; make it, or name another file"
@@ -48,4 +52,15 @@ def _inbox_fault(config: Config) -> str | None:
         return None
     except InboxUnsupported as error:
         return str(error)
+    return None
+
+
+async def _shared_fault(config: Config) -> str | None:
+    try:
+        inbox = await build_inbox.open_shared(config)
+    except InboxOutdated as error:
+        return None if config.inbox.migrate else str(error)
+    except InboxError as error:
+        return str(error)
+    await inbox.close()
     return None

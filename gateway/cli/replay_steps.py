@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from gateway import build_inbox
 from gateway.admin import address
 from gateway.admin.query import to_document
 from gateway.cli.options import complain
@@ -47,35 +48,45 @@ class Steps(Protocol):
 @asynccontextmanager
 async def open_steps(config: Config, mode: ReplayMode, clock: Clock) -> AsyncIterator[Steps]:
     """Open the inbox, or find the gateway that serves it. Raises InboxLocked when that one cannot be asked."""
-    window = config.inbox.dedupe_window_days * DAY_MS
-    path = inbox_file(config) or config.inbox_path
-    inbox, url = None, ""
-    try:
-        inbox = await asyncio.to_thread(SqliteInbox.open, path, dedupe_window_ms=window)
-    except InboxLocked as error:
-        url = address.read(path) or ""
-        if not url:
-            raise InboxLocked(f"{error}; or try again when it has started, as it names no admin listener yet") from None
+    inbox, url = await _open(config)
     if inbox is None:
         yield _OfGateway(url, mode)
         return
-    for alarm in (*inbox.alarms, *go_on(clock, inbox.reached)):
-        complain(alarm, "red")
+    if inbox.time:
+        now = inbox.time
+    else:
+        now = clock.now
+        for alarm in (*inbox.alarms, *go_on(clock, inbox.reached)):
+            complain(alarm, "red")
     try:
-        yield _OfThisCommand(inbox, mode, clock)
+        yield _OfThisCommand(inbox, mode, now)
     finally:
         await inbox.close()
+
+
+async def _open(config: Config) -> tuple[Inbox | None, str]:
+    """Open the inbox, or return the URL of the gateway that serves it alone."""
+    if config.inbox.shared:
+        return await build_inbox.open_shared(config), ""
+    window = config.inbox.dedupe_window_days * DAY_MS
+    path = inbox_file(config) or config.inbox_path
+    try:
+        return await asyncio.to_thread(SqliteInbox.open, path, dedupe_window_ms=window), ""
+    except InboxLocked as error:
+        if url := address.read(path):
+            return None, url
+        raise InboxLocked(f"{error}; or try again when it has started, as it names no admin listener yet") from None
 
 
 @dataclass(slots=True)
 class _OfThisCommand:
     inbox: Inbox
     mode: ReplayMode
-    clock: Clock
+    now: Callable[[], int]
     url: str = ""
 
     async def step(self, query: Query) -> Replayed:
-        return await self.inbox.replay(query, self.mode, self.clock.now())
+        return await self.inbox.replay(query, self.mode, self.now())
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ def print_start(gateway: Gateway, *, event_api_url: str, local: bool) -> None:
     line(f"Gateway    http://{gateway.config.server.host}:{gateway.port}")
     line(f"Admin      http://{gateway.config.admin.host}:{gateway.admin_port}/readyz")
     line(f"Event API  {event_api_url} ({kind})")
-    line(f"Inbox      {gateway.config.inbox_path}")
+    line(f"Inbox      {gateway.config.inbox_name}")
     line("")
     line("URLs to register, and where:", "bold")
     width = max(map(len, gateway.config.sources)) + len(GAP)

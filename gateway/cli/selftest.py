@@ -89,6 +89,10 @@ def _limits(config: Config) -> Place:
 
 def _folder(config: Config) -> Path:
     """Make a folder beside the inbox. Raises ConfigError, or InboxUnsupported for a disk of another machine."""
+    if config.inbox.shared:
+        raise ConfigError(
+            [f"{config.path}: inbox.url: the disk of an inbox in PostgreSQL is not this machine's to test"]
+        )
     require_local(config.inbox_path)
     try:
         return Path(tempfile.mkdtemp(prefix=".gateway-selftest-", dir=config.inbox_path.parent))

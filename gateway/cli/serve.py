@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import typer
 import uvloop
 
-from gateway import build
-from gateway.app import Gateway, run
+from gateway import build, systemd
+from gateway.app import Gateway
 from gateway.cli import advice, machine
 from gateway.cli.addresses import registered_url
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
@@ -19,6 +20,7 @@ from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
 from gateway.reload import Reloader
+from gateway.run import run
 from gateway.telemetry import crashes, logs
 from gateway.telemetry.logs import Log
 
@@ -39,13 +41,14 @@ def serve(config: ConfigOption = None) -> None:
         gateway.log.started(
             urls=[registered_url(loaded, name, gateway.port) for name in loaded.sources],
             admin=f"http://{loaded.admin.host}:{gateway.admin_port}",
-            inbox=str(loaded.inbox_path),
+            inbox=loaded.inbox_name,
             event_api=loaded.event_api.url,
         )
         for name, note in build.notes(loaded, gateway.clock.wall()).items():
             gateway.log.note(source=name, detail=note)
 
-    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce)))
+    supervisor, sockets = systemd.Supervisor(os.environ), systemd.sockets(os.environ)
+    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce, supervisor, sockets)))
 
 
 def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:

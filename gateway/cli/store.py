@@ -1,4 +1,4 @@
-"""Reading the inbox file from a command, which a running gateway may be serving meanwhile."""
+"""Reading the inbox from a command, which a running gateway may be serving meanwhile."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from gateway import build_inbox
 from gateway.cli import running
 from gateway.config import Config
 from gateway.errors import ConfigError
@@ -19,8 +20,18 @@ T = TypeVar("T")
 
 
 def inbox_file(config: Config) -> Path | None:
-    """Return the inbox's file, or the one of `gateway dev` in this folder where that alone exists, or None."""
+    """Return the inbox's file, or the one of `gateway dev` in this folder where that alone exists, or None.
+
+    An inbox in PostgreSQL is taken to be there; what is kept beside it here has that path.
+    """
+    if config.inbox.shared:
+        return config.inbox_path
     return next((path for path in (config.inbox_path, running.INBOX) if path.exists()), None)
+
+
+def inbox_name(config: Config) -> str:
+    """Return where the inbox is, as people are told."""
+    return config.inbox_name if config.inbox.shared else str(inbox_file(config))
 
 
 def read(config: Config, ask: Callable[[Inbox], Awaitable[T]]) -> T:
@@ -30,8 +41,12 @@ def read(config: Config, ask: Callable[[Inbox], Awaitable[T]]) -> T:
         raise ConfigError([f"{config.inbox_path}: there is no inbox yet; `gateway serve` or `gateway dev` makes it"])
 
     async def go() -> T:
-        window = config.inbox.dedupe_window_days * DAY_MS
-        inbox = SqliteInbox.open(path, dedupe_window_ms=window, read_only=True)
+        inbox: Inbox
+        if config.inbox.shared:
+            inbox = await build_inbox.open_shared(config)
+        else:
+            window = config.inbox.dedupe_window_days * DAY_MS
+            inbox = SqliteInbox.open(path, dedupe_window_ms=window, read_only=True)
         try:
             return await ask(inbox)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from gateway.config.models import (
     ServerConfig,
     SourceConfig,
 )
-from gateway.config.secrets import Secret, Surroundings
+from gateway.config.secrets import LEARNED, Secret, Surroundings
 from gateway.config.signature import DeliveryConfig, SignatureConfig
 from gateway.errors import ConfigError
 
@@ -49,6 +49,7 @@ __all__ = [
     "environ_without_secrets",
     "load",
     "schema",
+    "secret_files",
 ]
 
 DEV_SERVER_URL = "http://127.0.0.1:8288"
@@ -80,15 +81,44 @@ def environ_without_secrets(config: Config, environ: Mapping[str, str] = os.envi
     secrets = {config.event_api.key, *(secret for source in sources for secret in source.secrets)}
     secrets |= {source.path_token for source in sources if source.path_token}
     hidden = {secret.reveal() for secret in secrets if secret.known}
+    inbox = config.inbox.url if config.inbox.shared else ""  # which may hold a password, as a part or as a whole
     return {
-        name: text for name, text in environ.items() if text.strip() not in hidden and not tracing.holds_secrets(name)
+        name: text
+        for name, text in environ.items()
+        if text.strip() not in hidden
+        and name != "PGPASSWORD"
+        and not tracing.holds_secrets(name)
+        and not _is_password(text.strip(), inbox)
     }
+
+
+def _is_password(text: str, url: str) -> bool:
+    """Tell whether a text is the password in a URL, or the whole of it."""
+    return bool(url and text) and (text == url or f":{text}@" in url)
+
+
+def secret_files(path: Path) -> list[Path]:
+    """Return the files that a configuration reads secrets from, as absolute paths. Raises ConfigError."""
+    return [path.parent.absolute() / name for name in _named_files(read(path))]
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of gateway.toml (https://json-schema.org/draft/2020-12)."""
     document = Config.model_json_schema(schema_generator=_FileSchema)
     return {"$schema": _FileSchema.schema_dialect, **document, "title": "gateway.toml"}
+
+
+def _named_files(value: Any) -> Iterator[str]:
+    """Yield what follows `file:` and `learned:` in the texts of a document."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _named_files(item)
+        case list():
+            for item in value:
+                yield from _named_files(item)
+        case str() if value.startswith(("file:", LEARNED)):
+            yield value.partition(":")[2]
 
 
 def _with_environment(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

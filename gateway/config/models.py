@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
@@ -28,9 +29,11 @@ from gateway.config.values import (
     PathToken,
     Port,
     Prefix,
+    SchemaName,
     Seconds,
     SourceUrl,
     Text,
+    TokenHash,
     TransformReference,
 )
 
@@ -79,6 +82,11 @@ class AdminConfig(Table):
 
     host: Host = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 and :: are all of them.")
     port: Port = Field(8081, description="The port to listen on; 0 takes a free one.")
+    token_hash: TokenHash = Field(
+        "",
+        description="What `gateway admin-token` prints: the digest of the token that whoever asks for more than health "
+        "must show; needed where host is not a loopback address.",
+    )
 
 
 class EventApiConfig(Table):
@@ -100,6 +108,12 @@ class EventApiConfig(Table):
     max_request_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one request.")
     max_event_bytes: int = Field(512 * KIB, ge=KIB, le=GIB, description="The most bytes of one event.")
     max_batch_events: int = Field(1_000, ge=1, le=5_000, description="The most events of one request.")
+    max_events_per_second: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="How many events a second are sent under this key, on average, by all gateways of one inbox.",
+    )
     timeout_seconds: Seconds = Field(30.0, description="How long one request may take.")
 
 
@@ -107,10 +121,28 @@ class InboxConfig(Table):
     """Where deliveries are kept, and for how long."""
 
     url: InboxUrl = Field(
-        "sqlite:inbox.db", description="sqlite:<path>; a relative path is relative to the folder of this file."
+        "sqlite:inbox.db",
+        repr=False,
+        description="sqlite:<path>, relative to the folder of this file, for one gateway; or "
+        "postgresql://user@host/database for several, with the password as ${NAME} or in a password file.",
     )
     dedupe_window_days: int = Field(7, ge=1, le=90, description="How long a provider's re-sends are absorbed.")
     retention_days: int = Field(7, ge=1, le=3_650, description="How long settled deliveries can be found and replayed.")
+    schema_name: SchemaName = Field(
+        "webhook_gateway", description="PostgreSQL alone: the schema that holds the gateway's tables."
+    )
+    connections: int = Field(
+        8, ge=4, le=100, description="PostgreSQL alone: the most connections that one gateway opens."
+    )
+    migrate: bool = Field(
+        default=True,
+        description="PostgreSQL alone: whether `gateway serve` makes and upgrades the tables; else `gateway migrate`.",
+    )
+
+    @property
+    def shared(self) -> bool:
+        """Whether several gateways may use it at once."""
+        return self.url.startswith(("postgres:", "postgresql:"))
 
 
 class LogConfig(Table):
@@ -288,5 +320,14 @@ class Config(Table):
 
     @property
     def inbox_path(self) -> Path:
-        """The inbox's file, as an absolute path."""
-        return self.path.parent.absolute() / self.inbox.url.removeprefix("sqlite:")
+        """The inbox's file, as an absolute path; of one in PostgreSQL, what files beside it here are named after."""
+        name = "inbox" if self.inbox.shared else self.inbox.url.removeprefix("sqlite:")
+        return self.path.parent.absolute() / name
+
+    @property
+    def inbox_name(self) -> str:
+        """Where the inbox is, as people are told: its file, or the URL without user, password and options."""
+        if not self.inbox.shared:
+            return str(self.inbox_path)
+        parts = urlsplit(self.inbox.url)
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"

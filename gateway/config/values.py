@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from gateway import admin_token
 from gateway.client_address import parse_network
-from gateway.config.secrets import Secret, SecretReference, expand
+from gateway.config.secrets import REFERENCE, Secret, SecretReference, expand
 from gateway.locators import compile_locator
 
 MAX_PREFIX_LENGTH = 128
@@ -21,6 +22,8 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _PATH_TOKEN = re.compile(r"[A-Za-z0-9._-]{16,128}")
+_POSTGRES_PASSWORD = re.compile(r"postgres(?:ql)?://[^@/?]*?:([^@]+)@")
+_SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _INTERNAL = (".localhost", ".local", ".internal", ".svc")
 
 
@@ -99,11 +102,46 @@ def _check_environment_name(text: str) -> str:
 def _check_inbox_url(text: str) -> str:
     kind, _, where = text.partition(":")
     if kind in {"postgres", "postgresql"}:
-        raise ValueError("PostgreSQL is not available in this version; use sqlite:<path>")
+        return _check_postgres_url(text)
     if kind != "sqlite" or not where or "\0" in where or re.match(r"//(?!/)", where):
-        raise ValueError("does not name an inbox; write sqlite:<path>, such as sqlite:inbox.db")
+        raise ValueError(
+            "does not name an inbox; write sqlite:<path>, such as sqlite:inbox.db, or postgresql://user@host/database"
+        )
     if where.startswith(":memory:"):
         raise ValueError("would lose every delivery at a restart; write sqlite:<path>, such as sqlite:inbox.db")
+    return text
+
+
+def _check_token_hash(text: str) -> str:
+    if text and not admin_token.is_digest(text):
+        raise ValueError("is not the digest of a token; run `gateway admin-token`, and write what it prints for here")
+    return text
+
+
+def _check_postgres_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        named = parts.netloc.rpartition("@")[2] and len(parts.path) > 1
+    except ValueError:
+        named = False
+    if not named or not text.isprintable():
+        raise ValueError("does not name a host and a database; write postgresql://user@host/database")
+    return text
+
+
+def _refuse_written_password(value: Any) -> Any:
+    """Refuse a password that stands in the file itself; it is called before references are read."""
+    if isinstance(value, str) and (match := _POSTGRES_PASSWORD.match(value)) and not REFERENCE.search(match[1]):
+        raise ValueError(
+            "holds a password, and secrets are not written out here; put it into an environment variable and write "
+            "postgresql://user:${NAME}@host/database, or into a password file, which PGPASSFILE names"
+        )
+    return value
+
+
+def _check_schema_name(text: str) -> str:
+    if not _SCHEMA_NAME.fullmatch(text):
+        raise ValueError("cannot name a schema; use lower-case letters, digits and _, at most 63 of them")
     return text
 
 
@@ -153,11 +191,15 @@ OptionalUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_opti
 SourceUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_source_url)]
 EventApiUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_event_api_url)]
 EnvironmentName = Annotated[str, BeforeValidator(expand), AfterValidator(_check_environment_name)]
-InboxUrl = Annotated[str, BeforeValidator(expand), AfterValidator(_check_inbox_url)]
+InboxUrl = Annotated[
+    str, BeforeValidator(expand), BeforeValidator(_refuse_written_password), AfterValidator(_check_inbox_url)
+]
+SchemaName = Annotated[str, AfterValidator(_check_schema_name)]
 PathToken = Annotated[SecretReference, AfterValidator(_check_path_token)]
 Networks = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_networks)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 TransformReference = Annotated[str, AfterValidator(_check_transform)]
+TokenHash = Annotated[str, BeforeValidator(expand), AfterValidator(_check_token_hash)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3_600, allow_inf_nan=False)]
 

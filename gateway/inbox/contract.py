@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
@@ -25,6 +25,16 @@ class Inbox(Protocol):
     @property
     def alarms(self) -> tuple[str, ...]:
         """What was found wrong when the store was opened, a sentence each for the operator to read at once."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the operator should know of how the store keeps deliveries, a sentence each."""
+        ...
+
+    @property
+    def time(self) -> Callable[[], int] | None:
+        """What tells the time (unix ms) that all gateways of one store go by; None where one gateway's clock does."""
         ...
 
     @property
@@ -59,6 +69,8 @@ class Inbox(Protocol):
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
     ) -> list[Lease]:
         """Lease up to `limit` entries that are pending and due, or whose lease expired before `now`; oldest first.
+
+        An engine of several gateways may give each source a share of a large `limit` in place of the very oldest.
 
         The members of a frozen batch are leased together or not at all, even where they exceed `limit`, and a call
         returns either one frozen batch, in the order of its positions, or entries that belong to none. Entries of
@@ -113,6 +125,14 @@ class Inbox(Protocol):
         """Make settled entries that match and have their body pending again: `query.limit` at most, by ascending key.
 
         One call is one small step; Replayed says from which key the next one goes on.
+        """
+        ...
+
+    async def reserve(self, name: str, count: int, per_second: float, now: int, patience_ms: int) -> int:
+        """Reserve `count` of what all gateways of the store together may do `per_second`; return from when (unix ms).
+
+        Nothing is reserved where that is later than `now` and `patience_ms`. Names are the caller's; what was reserved
+        and not used is lost, and what a crash takes from the store may be done again.
         """
         ...
 

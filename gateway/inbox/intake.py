@@ -19,12 +19,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What waits for a commit, how long one more operation would wait (seconds), and the space of the disk."""
+    """What waits for a commit, how long one more operation would wait (seconds), and the space of a disk of its own."""
 
     waiting: int
     waiting_bytes: int
     wait_seconds: float
-    space: Space
+    space: Space | None
 
 
 def size_of(delivery: Delivery) -> int:
@@ -35,18 +35,18 @@ def size_of(delivery: Delivery) -> int:
 
 def refusal(bounds: Bounds, standing: Standing, size: int) -> str | None:
     """Return the sentence that refuses a put of `size` bytes now, or None when it may wait for its commit."""
-    if standing.space.level is SpaceLevel.FULL:
+    if standing.space and standing.space.level is SpaceLevel.FULL:
         return f"the disk of the inbox has only {standing.space} left, so nothing is accepted; free some space"
     if standing.waiting >= bounds.waiting:
-        return f"{standing.waiting} operations wait for the inbox already; its disk is too slow for this many"
+        return f"{standing.waiting} operations wait for the inbox already; it is too slow for this many"
     if standing.waiting_bytes and standing.waiting_bytes + size > bounds.waiting_bytes:
         return (
             f"deliveries of {standing.waiting_bytes // MIB} MiB wait for the inbox already, of "
-            f"{bounds.waiting_bytes // MIB} MiB that may; its disk is too slow for this much"
+            f"{bounds.waiting_bytes // MIB} MiB that may; it is too slow for this much"
         )
     if standing.wait_seconds > bounds.wait_seconds:
         return (
             f"a commit would take about {standing.wait_seconds:.1f} s, longer than the {bounds.wait_seconds:g} s that "
-            "a provider is kept waiting; the inbox's disk is too slow or too busy"
+            "a provider is kept waiting; the inbox is too slow or too busy"
         )
     return None

@@ -15,10 +15,18 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.history import Counts, History, NamesSeen, Query, Replayed
-from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_walk, sqlite_writes
+from gateway.inbox import (
+    rate,
+    sqlite_leases,
+    sqlite_search,
+    sqlite_secrets,
+    sqlite_timeline,
+    sqlite_walk,
+    sqlite_writes,
+)
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
-from gateway.inbox.sqlite_connection import open_reader, require_safe_library
+from gateway.inbox.sqlite_connection import library_version, open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
@@ -53,6 +61,7 @@ class SqliteInbox:
         self._serving = serving
         self._dedupe_window_ms = dedupe_window_ms
         self._closed = False
+        self._rates: dict[str, int] = {}
 
     @classmethod
     def open(
@@ -75,7 +84,7 @@ class SqliteInbox:
         seconds a commit took and how many operations shared it. Raises InboxLocked when another process serves the
         file, InboxUnsupported when the file, its place or SQLite cannot be used.
         """
-        require_safe_library(apsw.sqlite_lib_version())
+        require_safe_library(library_version())
         path = path.resolve()  # one lock for a file and the links to it
         if read_only:
             return cls(path, Reader(open_reader(path)), None, dedupe_window_ms=dedupe_window_ms)
@@ -101,6 +110,16 @@ class SqliteInbox:
     def alarms(self) -> tuple[str, ...]:
         """What was found wrong when the file was opened, a sentence each for the operator to read at once."""
         return self._serving.opened.alarms if self._serving else ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: a file is on the disk when a put returns."""
+        return ()
+
+    @property
+    def time(self) -> Callable[[], int] | None:
+        """None: the one gateway's clock tells the time."""
+        return None
 
     @property
     def reached(self) -> int:
@@ -183,6 +202,13 @@ class SqliteInbox:
         keys = await self._reader.run(lambda db: sqlite_search.replayable(db, query))
         replayed = await self._write(lambda db: sqlite_writes.replay(db, keys, query, mode, now), now)
         return Replayed(replayed, keys[-1] if keys else query.after)
+
+    async def reserve(self, name: str, count: int, per_second: float, now: int, patience_ms: int) -> int:
+        """Reserve a share of a rate, which this one gateway keeps in memory."""
+        at = rate.begins(self._rates.get(name, 0), now)
+        if at <= (now + patience_ms) * rate.MICROSECONDS:
+            self._rates[name] = at + rate.cost(count, per_second)
+        return at // rate.MICROSECONDS
 
     async def prune(self, bodies_before: int, now: int, limit: int = 1_000) -> int:
         """Take one step of retention; an entry without its body stays until its window ends."""

@@ -9,8 +9,9 @@ import apsw
 
 from gateway.history import Counts, History, Query
 from gateway.inbox import sqlite_secrets
+from gateway.inbox.rows import entry, history
 from gateway.inbox.sqlite_connection import rows
-from gateway.inbox.sqlite_rows import NARROW, TABLES, WIDE, entry, history, named
+from gateway.inbox.sqlite_rows import NARROW, TABLES, WIDE, named
 from gateway.model import Attempt, Entry, SentEvent, State
 
 _BY_ID = """entries.key IN (

@@ -7,13 +7,11 @@ import contextlib
 import apsw
 
 from gateway.history import EventName, NamesSeen, Query
+from gateway.inbox.rows import STEP_BYTES, entry
 from gateway.inbox.sqlite_connection import rows
-from gateway.inbox.sqlite_rows import JOINED, WIDE, entry, named
+from gateway.inbox.sqlite_rows import JOINED, WIDE, named
 from gateway.inbox.sqlite_search import matching
 from gateway.model import Entry
-
-# A step's bodies are in memory at once, and one of them may have many megabytes.
-STEP_BYTES = 4 * 1024 * 1024
 
 _WITH_BODY = "entries.body_kept = 1"
 

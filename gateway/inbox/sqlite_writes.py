@@ -11,8 +11,8 @@ import apsw
 from gateway.failpoints import failpoint
 from gateway.history import Query
 from gateway.inbox import sqlite_secrets
+from gateway.inbox.rows import body_row, trace_id
 from gateway.inbox.sqlite_connection import rows
-from gateway.inbox.sqlite_rows import body_row, trace_id
 from gateway.inbox.sqlite_search import matching
 from gateway.model import Delivery, Receipt, ReplayMode
 

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.history import Query
 from gateway.inbox.contract import Inbox
-from gateway.inbox.sqlite_walk import STEP_BYTES
+from gateway.inbox.rows import STEP_BYTES
 from gateway.model import SentEvent, State
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all

@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from gateway.inbox import sqlite_schema
+from gateway.inbox.rows import body_row
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.inbox.sqlite_rows import body_row
 from gateway.inbox.sqlite_schema import SCHEMA
 from gateway.model import State
 from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all

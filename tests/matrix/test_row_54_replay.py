@@ -11,7 +11,7 @@ import pytest
 from gateway.dev.event_api import LocalEventApi
 from gateway.dev.event_store import StoredEvent
 from gateway.history import Query, Replayed
-from gateway.inbox.sqlite_rows import body_row
+from gateway.inbox.rows import body_row
 from gateway.model import Delivery, ReplayMode, State
 from gateway.replay import MOST_PER_STEP, walk
 from tests.bench import KEY, Bench

@@ -1,0 +1,226 @@
+"""The tables of a PostgreSQL inbox: made once, upgraded forward, parted by days, quick to lease from."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from gateway.errors import InboxOutdated, InboxUnsupported
+from gateway.history import Query
+from gateway.inbox import postgres_schema
+from gateway.inbox.postgres import PostgresInbox
+from gateway.inbox.postgres_connections import Connection, Connections, Terms
+from gateway.inbox.postgres_days import BODY_TABLES, ENTRY_TABLES
+from gateway.inbox.postgres_leases import _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
+from gateway.model import ReplayMode, State
+from tests import postgres_schemas
+from tests.inbox.engines import DAY
+from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
+
+
+class Tables:
+    """The schema of one test, and a look at it past the inbox."""
+
+    def __init__(self, place: Path) -> None:
+        self.url, self.schema = postgres_schemas.of(place)
+        self.connection: asyncpg.Connection
+        self._opened: list[PostgresInbox] = []
+
+    async def open(self, *, migrate: bool = True) -> PostgresInbox:
+        """Open the inbox as a gateway does, with the slack of production."""
+        opened = await PostgresInbox.open(self.url, schema=self.schema, dedupe_window_ms=7 * DAY, migrate=migrate)
+        self._opened.append(opened)
+        return opened
+
+    async def close(self) -> None:
+        """Close everything."""
+        for inbox in self._opened:
+            await inbox.close()
+        await self.connection.close()
+
+    async def days(self, table: str) -> list[str]:
+        """Return the days of which a table has partitions, in order."""
+        found = await self.connection.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND relname LIKE $2",
+            self.schema,
+            f"{table}\\_2%",
+        )
+        return sorted(name.removeprefix(f"{table}_") for (name,) in found)
+
+    async def cost(self, floors: Floors, now: int) -> int:
+        """Return how many pages a lease from these floors would read; it is undone."""
+        values: tuple[object, ...] = (
+            9,
+            now,
+            now + LEASE,
+            "token",
+            [],
+            floors.due,
+            floors.leased,
+            LEAST_SHARE,
+            LEASED_BYTES,
+        )
+        transaction = self.connection.transaction()
+        await transaction.start()
+        plan = await self.connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_LEASE}", *values)
+        await transaction.rollback()
+        return int(json.loads(plan)[0]["Plan"]["Shared Hit Blocks"])
+
+
+async def look(inbox: PostgresInbox, now: int) -> None:
+    """Let a gateway raise its floors, as it does every two seconds."""
+
+    async def raise_floors(db: Connection) -> None:
+        await inbox._floors.raise_(db, now)
+
+    await inbox._others.run(raise_floors, Terms())
+
+
+@pytest.fixture
+async def tables(tmp_path: Path) -> AsyncIterator[Tables]:
+    """Give a schema that nobody has made yet."""
+    made = Tables(tmp_path)
+    made.connection = await asyncpg.connect(made.url, server_settings={"search_path": made.schema})
+    yield made
+    await made.close()
+
+
+async def test_gateways_that_start_at_once_make_the_tables_once(tables: Tables) -> None:
+    """However many start on an empty database, one makes the tables and the others wait for it."""
+    inboxes = await asyncio.gather(*(tables.open() for _ in range(4)))
+    await keep(inboxes[0], "evt_1")
+    assert all([len(await inbox.search(Query())) == 1 for inbox in inboxes])
+
+
+async def test_migrations_may_be_left_to_a_command(tables: Tables) -> None:
+    """Where a gateway may not make tables it says which command does, and starts when that was run."""
+    with pytest.raises(InboxOutdated, match="run `gateway migrate`"):
+        await tables.open(migrate=False)
+    assert await PostgresInbox.migrate(tables.url, tables.schema) == 1
+    assert await PostgresInbox.migrate(tables.url, tables.schema) == 0
+    await tables.open(migrate=False)
+
+
+async def test_a_migration_that_was_killed_leaves_nothing(tables: Tables) -> None:
+    """Killed in a step, the old schema stands as it was, and the next start takes the step."""
+    program = (
+        "import asyncio\nfrom gateway.inbox.postgres import PostgresInbox\n"
+        f"asyncio.run(PostgresInbox.migrate({tables.url!r}, {tables.schema!r}))"
+    )
+    environ = {**os.environ, "GATEWAY_FAILPOINTS": "in_migration_1=kill"}
+    done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], env=environ, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not await tables.connection.fetch("SELECT 1 FROM pg_namespace WHERE nspname = $1", tables.schema)
+    await keep(await tables.open(), "evt_1")
+
+
+async def test_a_newer_schema_serves_as_long_as_it_says(tables: Tables) -> None:
+    """While gateways are upgraded one by one, those of the version before serve on, and older ones are refused."""
+    inbox = await tables.open()
+    step = replace(postgres_schema.STEPS[0], statements="ALTER TABLE queue ADD COLUMN extra int")
+    connections = Connections(tables.url, tables.schema, size=1, patience=1)
+    await connections.open()
+    assert await postgres_schema.migrate(connections, (*postgres_schema.STEPS, step)) == 1
+    await keep(inbox, "evt_1")
+    before = await tables.open()
+    await settle_all(before, State.FORWARDED)
+    assert (
+        await postgres_schema.migrate(
+            connections, (*postgres_schema.STEPS, step, replace(step, statements="SELECT 1", readable_from=3))
+        )
+        == 1
+    )
+    await connections.close()
+    with pytest.raises(InboxUnsupported, match="made by a newer gateway"):
+        await tables.open()
+
+
+async def test_days_are_made_ahead(tables: Tables) -> None:
+    """The days to come have their tables before anything is received in them."""
+    await tables.open()
+    for table in (*ENTRY_TABLES, *BODY_TABLES):
+        assert len(await tables.days(table)) == 4
+
+
+async def test_a_day_goes_as_a_whole(tables: Tables) -> None:
+    """Bodies of a day go when none is needed any more, its entries when its ids are forgotten, and others stay."""
+    inbox = await tables.open()
+    day, later = NOW // DAY * DAY, NOW // DAY * DAY + DAY
+    await keep(inbox, "evt_1", "evt_2", now=day)
+    await settle_all(inbox, State.FORWARDED, day + 5)
+    await keep(inbox, "evt_3", now=day + 6)
+    await keep(inbox, "evt_4", now=later)
+    made = await tables.days("bodies")
+    assert await inbox.prune(later + 1, later) == 0
+    assert await tables.days("bodies") == [name for name in made if name >= "2027"]
+    await settle_all(inbox, State.DEAD, later)
+    assert await inbox.prune(later, later) == 0
+    assert await inbox.prune(later + 1, later + 2) == 3
+    assert (await tables.days("bodies"), await tables.days("entries")) == (["20270116"], ["20270115", "20270116"])
+    assert [history.body_kept for history in await inbox.search(Query())] == [True, False, False, False]
+    assert await inbox.count(Query()) == 1
+    [again] = await inbox.put([delivery("evt_1")], later + 3)
+    assert again.duplicate
+    assert await inbox.prune(later + 1, day + 7 * DAY + 7) == 3  # the ids of three entries, and then the entries
+    assert await inbox.prune(later + 1, day + 7 * DAY + 7) == 3
+    assert await tables.days("entries") == ["20270116"]
+    assert [history.entry.delivery.id for history in await inbox.search(Query())] == ["evt_4"]
+
+
+async def test_what_is_left_of_a_day_goes_row_by_row(tables: Tables) -> None:
+    """An entry that is not finished holds up its day, and the others of it go a day later all the same."""
+    inbox = await tables.open()
+    await keep(inbox, "evt_1")
+    await settle_all(inbox, State.FORWARDED)
+    await keep(inbox, "evt_2")
+    assert await inbox.prune(NOW + DAY, NOW + DAY) == 0
+    assert await inbox.prune(NOW + 2 * DAY, NOW + 2 * DAY) == 1
+    assert [history.body_kept for history in await inbox.search(Query())] == [True, False]
+    [lease] = await inbox.lease(9, LEASE, NOW + 2 * DAY)
+    assert lease.entry.delivery == delivery("evt_2")
+
+
+async def test_a_replay_and_a_prune_at_once(tables: Tables) -> None:
+    """Whoever comes first: what is replayed keeps its body."""
+    inbox, other = await tables.open(), await tables.open()
+    for round_ in range(5):
+        now = NOW + round_ * 3 * DAY
+        await keep(inbox, *(f"evt_{round_}_{n}" for n in range(20)), now=now)
+        await settle_all(inbox, State.DEAD, now)
+        late = now + 2 * DAY
+        replayed, _ = await asyncio.gather(
+            inbox.replay(Query(limit=100), ReplayMode.RESEND, late), other.prune(late, late)
+        )
+        leases = await other.lease(100, LEASE, late)
+        assert len(leases) == replayed.count
+        assert all(lease.entry.delivery.body for lease in leases)
+        await inbox.settle([(lease, answered(lease)) for lease in leases], late)
+
+
+async def test_a_lease_does_not_step_over_what_is_gone(tables: Tables) -> None:
+    """While a transaction keeps every row that was, a lease reads few of them, and passes over none that is due."""
+    inbox, other = await tables.open(), await tables.open()
+    await keep(inbox, "first")
+    pin = await asyncpg.connect(tables.url, server_settings={"search_path": tables.schema})
+    await pin.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM queue")
+    now = inbox.time()
+    for batch in range(6):
+        await inbox.put([delivery(f"evt_{batch}_{n}") for n in range(500)], now - 60_000)
+        await settle_all(inbox, State.FORWARDED, now + LEASE)
+    await look(inbox, now)
+    await look(other, now)
+    assert await tables.cost(inbox._floors.floors, now) * 3 < await tables.cost(Floors(), now)
+    await keep(inbox, "evt", now=now)
+    assert [lease.entry.delivery.id for lease in await inbox.lease(9, LEASE, now)] == ["evt"]
+    await keep(inbox, "late", now=now - 20_000)
+    await look(other, now)
+    assert [lease.entry.delivery.id for lease in await other.lease(9, LEASE, now)] == ["late"]
+    await pin.close()

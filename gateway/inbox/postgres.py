@@ -176,9 +176,10 @@ class PostgresInbox:
         """Lease due entries, oldest first, or one frozen batch."""
         token, until = secrets.token_hex(16), now + duration_ms
         terms = postgres_leases.Terms(limit, now, until, token, exclude)
-        entries = await self._write(
-            lambda db: postgres_leases.lease(db, terms, self._floors.floors), now, _LEASE, changed=bool
-        )
+        floors = self._floors.begin_lease()
+        entries = await self._write(lambda db: postgres_leases.lease(db, terms, floors), now, _LEASE, changed=bool)
+        if entries and not exclude and not entries[0].frozen:
+            self._floors.end_lease(min(entry.due_at for entry in entries))
         self._floors.lower_leased(until)
         return [Lease(entry, token, until) for entry in entries]
 

@@ -121,6 +121,7 @@ class PostgresInbox:
             await postgres_schema.migrate(self._others)
         await postgres_schema.require(self._others)
         await self._others.run(self._time.read, _READ)
+        self.alarms = (*self.alarms, *self._time.differences(int(time.time() * 1_000)))
         if not serving:
             return
         await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)

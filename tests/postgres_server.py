@@ -34,17 +34,15 @@ _SETTINGS = {
 
 
 class PostgresServer:
-    """One server; `start` after `kill` recovers what was committed. `settings` are lines of postgresql.conf."""
+    """One server, in memory where that can be. `start` after `kill` recovers what it had; `settings` are its own."""
 
-    def __init__(self, version: int = 16, **settings: str) -> None:
+    def __init__(self, version: int = 16, place: Path | None = None, **settings: str) -> None:
         self.port = 0
         self.version = version
         self.settings = {**_SETTINGS, **settings}
         self._user = _STRANGER if os.geteuid() == 0 else None
-        memory = Path("/dev/shm")
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="gateway-postgres-", dir=memory if os.access(memory, os.W_OK) else None)
-        )
+        place = place or (memory if os.access(memory := Path("/dev/shm"), os.W_OK) else None)
+        self.folder = Path(tempfile.mkdtemp(prefix="gateway-postgres-", dir=place))
         self.data = self.folder / "data"
         self._bin = self._binaries()
         self._log = self.folder / "log"

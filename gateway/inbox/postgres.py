@@ -121,6 +121,7 @@ class PostgresInbox:
             await postgres_schema.migrate(self._others)
         await postgres_schema.require(self._others)
         await self._others.run(self._time.read, _READ)
+        self.alarms = (*self.alarms, *self._time.differences(int(time.time() * 1_000)))
         if not serving:
             return
         await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)
@@ -176,9 +177,10 @@ class PostgresInbox:
         """Lease due entries, oldest first, or one frozen batch."""
         token, until = secrets.token_hex(16), now + duration_ms
         terms = postgres_leases.Terms(limit, now, until, token, exclude)
-        entries = await self._write(
-            lambda db: postgres_leases.lease(db, terms, self._floors.floors), now, _LEASE, changed=bool
-        )
+        floors = self._floors.begin_lease()
+        entries = await self._write(lambda db: postgres_leases.lease(db, terms, floors), now, _LEASE, changed=bool)
+        if entries and not exclude and not entries[0].frozen:
+            self._floors.end_lease(min(entry.due_at for entry in entries))
         self._floors.lower_leased(until)
         return [Lease(entry, token, until) for entry in entries]
 

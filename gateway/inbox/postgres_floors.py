@@ -17,6 +17,8 @@ from gateway.inbox.postgres_leases import Floors
 MARGIN_MS = 3_000
 LATE_MS = 30_000
 LOOKS_BETWEEN = 30
+# What another gateway put a moment ago may be committed after what was put later; it leases that itself, as a rule.
+COMMIT_MS = 250
 
 _OLDEST = """
 SELECT min(due_at) FROM sources s CROSS JOIN LATERAL (
@@ -36,12 +38,23 @@ class FloorGauge:
         self.floors = Floors()
         self._due_meanwhile: float = math.inf
         self._leased_meanwhile: float = math.inf
+        self._due_during_lease: float = math.inf
         self._looks = 0
+
+    def begin_lease(self) -> Floors:
+        """Return the floors for a lease that starts now; one at a time is followed."""
+        self._due_during_lease = math.inf
+        return self.floors
+
+    def end_lease(self, oldest: int) -> None:
+        """Tell how old the oldest was that a lease of all sources found, so that nothing older is left to be found."""
+        self.floors.due = max(self.floors.due, int(min(oldest - COMMIT_MS, self._due_during_lease)))
 
     def lower(self, due_at: int) -> None:
         """Tell that something became due at a time."""
         self.floors.due = min(self.floors.due, due_at)
         self._due_meanwhile = min(self._due_meanwhile, due_at)
+        self._due_during_lease = min(self._due_during_lease, due_at)
 
     def lower_leased(self, until: int) -> None:
         """Tell that something is leased until a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gateway.inbox.postgres_connections import Connection
 
@@ -14,6 +14,8 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, (SELECT reached F
 # Once a second is enough.
 _NOTE = "UPDATE timeline SET reached = $1::bigint WHERE id = 1 AND reached < $1::bigint - 1000"
 NOTED_MS = 1_000
+HOST_MS = 30_000
+DATABASE_MS = 300_000
 
 
 class DatabaseTime:
@@ -34,6 +36,21 @@ class DatabaseTime:
         offset = min(self._readings)[1]
         self._last = max(self._last, int(self._clock() * 1000 + offset), self.reached)
         return self._last
+
+    def differences(self, host: int) -> Iterator[str]:
+        """Say where the database's clock is far from the host's (unix ms), or behind how far time has come."""
+        _, offset = self._readings[-1]
+        told = int(self._clock() * 1000 + offset)
+        if abs(host - told) > HOST_MS:
+            yield (
+                f"this host's clock and the database's are {abs(host - told) / 1000:.0f} s apart: signatures are held "
+                "against this host's, and everything else goes by the database's; check both"
+            )
+        if self.reached - told > DATABASE_MS:
+            yield (
+                f"the database's clock is {(self.reached - told) / 3_600_000:.1f} hours behind the time at which the "
+                "inbox was last used; time goes on from the later one, so nothing is held up or forgotten early: check it"
+            )
 
     async def read(self, connection: Connection) -> None:
         """Ask the database; the answer holds for some moment between the question and the answer."""

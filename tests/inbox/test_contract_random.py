@@ -19,6 +19,7 @@ from tests.inbox.samples import NOW, answered, delivery, frozen
 WINDOW = 400
 DIGESTS = ["", "", "aa" * 32, "bb" * 32, "cc" * 32]
 DURATION = 30
+LIVES = {"sqlite": 60, "postgres": 15}  # an operation takes longer where it goes over a socket
 UNFINISHED = {State.PENDING, State.LEASED}
 
 
@@ -242,4 +243,21 @@ def test_random_lives_follow_the_model(engine: str) -> None:
         """The random life of this engine."""
 
     Life.engine = engine
-    run_state_machine_as_test(Life, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(
+        Life, settings=settings(max_examples=LIVES[engine], stateful_step_count=40, deadline=None)
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", sorted(ENGINES))
+def test_very_many_random_lives(engine: str) -> None:
+    """The same, ten times as often."""
+
+    class Life(RandomLife):
+        """The random life of this engine."""
+
+    Life.engine = engine
+    run_state_machine_as_test(
+        Life, settings=settings(max_examples=LIVES["sqlite"] * 10, stateful_step_count=40, deadline=None)
+    )

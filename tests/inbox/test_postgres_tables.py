@@ -224,3 +224,16 @@ async def test_a_lease_does_not_step_over_what_is_gone(tables: Tables) -> None:
     await look(other, now)
     assert [lease.entry.delivery.id for lease in await other.lease(9, LEASE, now)] == ["late"]
     await pin.close()
+
+
+async def test_clocks_that_differ_are_told(tables: Tables) -> None:
+    """A database whose clock went back is told at the start, and time goes on from where it was."""
+    inbox = await tables.open()
+    assert inbox.alarms == ()
+    ahead = inbox.time() + DAY
+    await keep(inbox, "evt_1", now=ahead)
+    later = await tables.open()
+    [alarm] = later.alarms
+    assert "24.0 hours behind" in alarm
+    assert later.time() >= ahead
+    assert len([*later._time.differences(ahead)]) == 2

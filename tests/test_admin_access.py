@@ -17,7 +17,7 @@ from gateway.listener import Listener
 from gateway.telemetry.logs import Log
 from tests.world import World, running_world
 
-TOKEN = admin_token.make()
+TOKEN = admin_token.PREFIX + "of-the-tests"  # not a new one, which would name the tests otherwise in each process
 HASH = admin_token.digest(TOKEN)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what an operator may write

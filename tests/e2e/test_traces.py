@@ -23,14 +23,15 @@ STRIPE = {"id": "evt_1", "object": "event", "type": "invoice.paid", "created": 1
 
 
 @pytest.fixture
-async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OtlpReceiver]:
-    """Give a collector, which the environment names."""
+async def collector(monkeypatch: pytest.MonkeyPatch, written: list[str]) -> AsyncIterator[OtlpReceiver]:
+    """Give a collector, which the environment names; no secret may come to it."""
     made = OtlpReceiver()
     await made.start()
     for name, text in environ_of(made).items():
         monkeypatch.setenv(name, text)
     yield made
     await made.stop()
+    written += [body.decode("utf-8", "replace") for body in made.raw]
 
 
 def environ_of(collector: OtlpReceiver, ratio: str = "1.0") -> dict[str, str]:

@@ -35,7 +35,7 @@ from gateway.telemetry.span import Made
 
 MOST_WAITING = 4_096
 # Metrics have a second of their own, and together they delay the exit by three at most.
-CLOSE_SECONDS = 1.8
+CLOSE_SECONDS = 1.5
 
 NANO = 1_000_000_000
 _KINDS = {"server": SpanKind.SERVER, "client": SpanKind.CLIENT, "internal": SpanKind.INTERNAL}

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from gateway.batch import Batch
-from gateway.errors import TransformError
+from gateway.errors import ConfigError, TransformError
 from gateway.exchange import Exchange
 from gateway.model import Delivery, Entry, Settlement
 from gateway.outcome import Verdict
@@ -156,12 +156,20 @@ class Traces:
 def opened(
     rng: random.Random, *, exported: bool, ratio: float, event_api: str, on_dropped: Callable[[str, int], None]
 ) -> Traces:
-    """Return traces that are exported or not; the library for it is imported only where they are."""
+    """Return traces that are exported or not; the library for it is imported only where they are.
+
+    Raises ConfigError where one of its own variables cannot be used.
+    """
     if not exported:
         return Traces(rng)
     from gateway.telemetry.otlp import SpanExport  # noqa: PLC0415 - it would slow down every start
 
-    return Traces(rng, ratio=ratio, exporter=SpanExport(on_dropped), event_api=event_api)
+    try:
+        export = SpanExport(on_dropped)
+    except ValueError as error:
+        fault = f"OpenTelemetry's variables: {str(error).rstrip('.')}; mend or unset it, docs/traces.md lists them"
+        raise ConfigError([fault]) from None
+    return Traces(rng, ratio=ratio, exporter=export, event_api=event_api)
 
 
 def claimed(values: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.dev.faults import Answer
+from gateway.errors import ConfigError
 from gateway.model import State
 from gateway.telemetry import span_names as names
 from tests.otlp_receiver import OtlpReceiver, Seen
@@ -179,6 +180,15 @@ async def test_trace_of_the_sender(collector: OtlpReceiver, idle_world: World, *
     [request] = collector.named(names.REQUEST_SPAN)
     assert (request.trace != "ab" * 16, request.parent) == (True, "")
     assert request.links == ({f"{'ab' * 16}-{'cd' * 8}": {"gateway.link": "sender"}} if trusted else {})
+
+
+async def test_variable_that_the_library_refuses(
+    collector: OtlpReceiver, idle_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of those that the library reads itself is told as a fault of the configuration, when the gateway starts."""
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999")
+    with pytest.raises(ConfigError, match="^OpenTelemetry's variables: max_export_batch_size must be"):
+        await start(idle_world, collector)
 
 
 @pytest.mark.parametrize("kind", ["refused", "silent"])

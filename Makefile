@@ -48,7 +48,7 @@ bench: $(STAMP) ## Measure CPU time per webhook, per verification, of logs and m
 	$(BIN)/python benchmarks/verification.py
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/shadow.py
-	$(BIN)/python benchmarks/telemetry.py
+	$(BIN)/python benchmarks/metrics.py
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture

@@ -44,11 +44,12 @@ docs: $(STAMP) ## Write docs/providers from the catalogue
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
 	$(BIN)/python -m pytest -q --update-golden tests/transforms
 
-bench: $(STAMP) ## Measure CPU time per webhook, per verification, of telemetry, and of a shadow
+bench: $(STAMP) ## Measure CPU time per webhook, per verification, of logs, metrics and traces, and of a shadow
 	$(BIN)/python benchmarks/verification.py
 	$(BIN)/python benchmarks/intake.py
 	$(BIN)/python benchmarks/telemetry.py
 	$(BIN)/python benchmarks/shadow.py
+	$(BIN)/python benchmarks/metrics.py
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture

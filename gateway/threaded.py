@@ -28,15 +28,18 @@ async def run(items: Sequence[Item], hung: set[MappingKey], crew: Crew, patience
         results += await _Stint(items[len(results) :], frozenset(hung), patience).results(crew)
         if len(results) < len(items):
             _, mapper = items[len(results)]
-            hung.add(mapping(mapper))
+            hung.add(hung_key(mapper, patience))
             results.append(given_up(mapper, min(mapper.timeout_seconds, patience)))
             crew.replace()
     return results
 
 
-def mapping(mapper: Mapper) -> MappingKey:
-    """Return what tells a source's transform from others, also where the function cannot be hashed."""
-    return mapper.source, id(mapper.function)
+def hung_key(mapper: Mapper, patience: float) -> MappingKey:
+    """Return what is left alone in a batch once it hung: all of the source where others wait, else that transform.
+
+    A transform is told by its `id`, as a function need not be hashable.
+    """
+    return mapper.source, id(mapper.function) if patience == math.inf else 0
 
 
 class _Stint:
@@ -95,7 +98,8 @@ class _Stint:
                 return True
             self._since, self._thread = time.monotonic(), threading.get_ident()
         for entry, mapper in self._items:
-            result = Postponed(mapper.source) if mapping(mapper) in self._hung else apply(entry, mapper)
+            hung = hung_key(mapper, self._patience) in self._hung
+            result = Postponed(mapper.source) if hung else apply(entry, mapper)
             with self._lock:
                 if self._abandoned:
                     return False

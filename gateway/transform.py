@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 from gateway import threaded
 from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
@@ -14,7 +15,7 @@ from gateway.looped import Blocked, TransformLoop
 from gateway.mapper import Isolation, Mapper
 from gateway.model import Entry
 from gateway.stamp import Stamped, Transform, stamp
-from gateway.threaded import Item, MappingKey, mapping
+from gateway.threaded import Item, MappingKey, hung_key
 from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
@@ -38,6 +39,14 @@ class Runner:
         self._pools: dict[Isolation, Pool] = {}
         self._batches: set[asyncio.Future[list[Results]]] = set()
         self._ends: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Be used and then closed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
 
     async def prepare(self, mappers: Iterable[Mapper]) -> None:
         """Start the worker processes that mappers need beforehand. Raises TransformError where one cannot be made."""
@@ -64,7 +73,8 @@ class Runner:
 
         Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
         one of them hangs and not the sum. One that takes longer than our patience (seconds) has hung without a fault:
-        it is postponed as well, to be run with all of its time where nobody waits for it.
+        it is postponed as well, to be run with all of its time where nobody waits for it. In worker processes patience
+        is for all of a source's entries together, as one that ends its process costs the start of another.
         """
         chosen = [(entry, mapper.chosen(entry.delivery.type)) for entry, mapper in items]
         await self.prepare(mapper for _, mapper in chosen)
@@ -121,7 +131,7 @@ class Runner:
         self, index: int, entry: Entry, mapper: Mapper, hung: set[MappingKey], patience: float
     ) -> Results:
         async with self._slots:
-            if mapping(mapper) in hung:
+            if hung_key(mapper, patience) in hung:
                 return [(index, Postponed(mapper.source))]
             if (loop := self._loops.get(mapper.source)) is None:
                 loop = self._loops[mapper.source] = TransformLoop(f"transform {mapper.source}")
@@ -134,7 +144,7 @@ class Runner:
                 result = given_up(mapper, seconds) if blocked.at_fault else Postponed(mapper.source)
                 if self._loops.get(mapper.source) is loop:
                     self._loops.pop(mapper.source).dismiss()
-            hung.add(mapping(mapper))
+            hung.add(hung_key(mapper, patience))
             return [(index, result)]
 
     def _end_unused(self, pool: Pool) -> None:
@@ -145,18 +155,21 @@ class Runner:
 
 
 async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], patience: float) -> Results:
+    """Map an entry in a worker process; our patience covers the wait for one, and for one that takes its place."""
     entry, mapper = item
-    seconds = min(mapper.timeout_seconds, patience)
-    seat = await pool.take()
+    key = hung_key(mapper, patience)
     try:
-        if mapping(mapper) in hung:
-            return [(index, Postponed(mapper.source))]
-        result = await pool.run(seat, entry, mapper, seconds)
+        async with asyncio.timeout(None if patience == math.inf else patience):
+            seat = await pool.take()
+            try:
+                result = Postponed(mapper.source) if key in hung else await pool.run(seat, entry, mapper)
+            finally:
+                pool.put_back(seat)
     except Overdue:
-        result = given_up(mapper, seconds)
-        hung.add(mapping(mapper))
-    finally:
-        pool.put_back(seat)
+        result = given_up(mapper, mapper.timeout_seconds)
+        hung.add(key)
+    except TimeoutError:
+        result = Postponed(mapper.source)
     if isinstance(result, Postponed):
-        hung.add(mapping(mapper))
+        hung.add(key)
     return [(index, result)]

@@ -1,6 +1,6 @@
 """What tests of the whole gateway, or of all but its edge, stand on."""
 
-from collections.abc import AsyncIterator, Generator, MutableMapping
+from collections.abc import AsyncIterator, Generator, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import LogCapture
 
 from gateway.dev.event_api import LocalEventApi
-from tests import canaries
+from tests import canaries, process
 from tests.bench import Bench, running_bench
 from tests.world import EVENT_KEY, World, running_world
 
@@ -56,6 +56,8 @@ def pytest_runtest_makereport(
     if report.passed and (leaked := [value for text in texts for value in canaries.SECRETS.found(text)]):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: came out in the {call.when} of this test: {sorted(set(leaked))}"
+    if call.when == "teardown":
+        del item.stash[_WRITTEN]
     return report
 
 
@@ -71,3 +73,10 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(LogCapture, "__call__", take_and_keep)
     return kept
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """End the gateways of a test that failed."""
+    yield
+    process.kill_all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,11 +14,22 @@ from typing import Any
 
 import aiohttp
 
+from tests.canaries import SECRETS
 from tests.signed import dumps, signed_headers
 from tests.world import ENVIRON
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
+
+_children: list[asyncio.subprocess.Process] = []
+
+
+def kill_all() -> None:
+    """Kill what still runs, as it does where a test failed before it stopped its process."""
+    while _children:
+        if (child := _children.pop()).returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
 
 
 class Process:
@@ -40,6 +52,7 @@ class Process:
             sys.executable, "-m", "gateway", "serve", "--config", str(self._config),
             env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        _children.append(self._child)
         self._reader = asyncio.create_task(self._read())
         self._starts += 1
         started = await self.line("started", count=self._starts, within=START_SECONDS)
@@ -63,10 +76,11 @@ class Process:
         self._child.send_signal(number)
 
     async def wait(self) -> int:
-        """Wait for the child's end; return its exit code."""
+        """Wait for the child's end; return its exit code. No secret may have come out until then."""
         async with asyncio.timeout(STOP_SECONDS):
             code = await self._child.wait()
             await self._reader
+        assert SECRETS.found("".join(self.raw)) == []
         return code
 
     async def stop(self) -> int:

@@ -46,13 +46,6 @@ async def event_api() -> AsyncIterator[LocalEventApi]:
     await made.stop()
 
 
-@pytest.fixture(autouse=True)
-def _no_process_is_left() -> Iterator[None]:
-    """End the gateways of a test that failed."""
-    yield
-    process.kill_all()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -63,6 +56,8 @@ def pytest_runtest_makereport(
     if report.passed and (leaked := [value for text in texts for value in canaries.SECRETS.found(text)]):
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: came out in the {call.when} of this test: {sorted(set(leaked))}"
+    if call.when == "teardown":
+        del item.stash[_WRITTEN]
     return report
 
 
@@ -78,3 +73,10 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(LogCapture, "__call__", take_and_keep)
     return kept
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """End the gateways of a test that failed."""
+    yield
+    process.kill_all()

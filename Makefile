@@ -47,11 +47,13 @@ golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed a
 image: $(STAMP) ## Carry out the steps of deploy/Dockerfile in a plain folder
 	$(BIN)/python -m pytest -q -m long tests/deploy/test_dockerfile.py $(ARGS)
 
-bench: $(STAMP) ## Measure CPU time per webhook, per verification, of a shadow, and of PostgreSQL
+bench: $(STAMP) ## Measure CPU time per webhook, per verification, of telemetry, of a shadow, and of PostgreSQL
 	$(BIN)/python benchmarks/verification.py
 	$(BIN)/python benchmarks/intake.py
+	$(BIN)/python benchmarks/telemetry.py
 	$(BIN)/python benchmarks/shadow.py
 	$(BIN)/python benchmarks/postgres.py
+	$(BIN)/python benchmarks/metrics.py
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture

@@ -53,7 +53,7 @@ def serve_collector(pipe: Connection) -> None:
         return web.Response(content_type="application/x-protobuf")
 
     collector = web.Application(client_max_size=1 << 30)
-    collector.router.add_post("/v1/traces", take)
+    collector.router.add_post("/v1/{signal}", take)
     _serve(collector, pipe)
 
 

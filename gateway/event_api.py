@@ -9,6 +9,7 @@ import base64
 import email.utils
 import io
 import random
+import re
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -25,6 +26,8 @@ from gateway.outcome import Answer
 MAX_ANSWER_BYTES = 1_048_576
 MAX_ERROR_LENGTH = 300
 LARGE_BODY_BYTES = 1_048_576
+# Between quotation marks, whichever they are, and to the end where a sentence is cut.
+_QUOTED = re.compile(r"""(?<=["'`])[^"'`]{4,}""")
 
 
 class EventApi:
@@ -57,7 +60,7 @@ class EventApi:
                     raw += chunk
                     if len(raw) > MAX_ANSWER_BYTES:
                         break
-                return self._read(response.status, response.headers, raw)
+                return self._read(response.status, response.headers, raw, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise EventApiUnreachable(_describe("no connection to the event API", error)) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -91,7 +94,7 @@ class EventApi:
             )
         return self._session
 
-    def _read(self, status: int, headers: Mapping[str, str], raw: bytes) -> Answer:
+    def _read(self, status: int, headers: Mapping[str, str], raw: bytes, sent: bytes) -> Answer:
         """Read an answer whatever its content type: success comes as text/plain."""
         try:
             document: Any = payload.loads(raw)
@@ -102,14 +105,22 @@ class EventApi:
             return Answer(status, retry_after=retry_after, readable=False)
         ids = document.get("ids")
         ids = tuple(i for i in ids if isinstance(i, str) and i) if isinstance(ids, list) else ()
-        return Answer(status, ids, self._clean(document.get("error")), retry_after)
+        return Answer(status, ids, self._clean(document.get("error"), sent), retry_after)
 
-    def _clean(self, error: object) -> str:
-        """Return the event API's own sentence, of bounded length and without the key."""
+    def _clean(self, error: object, sent: bytes) -> str:
+        """Return the event API's own sentence, of bounded length, without the key and what it quotes of the events."""
         if not error:
             return ""
-        text = "".join(c if c.isprintable() else " " for c in str(error).replace(self._key, "[event key]"))
-        return text[:MAX_ERROR_LENGTH]
+        text = str(error)
+        for key in (self._key, quote(self._key, safe="")):
+            text = text.replace(key, "[event key]")
+        text = "".join(c if c.isprintable() else " " for c in text)[:MAX_ERROR_LENGTH]
+        return _QUOTED.sub(lambda quoted: "…" if _is_of_data(quoted[0].encode(), sent) else quoted[0], text)
+
+
+def _is_of_data(text: bytes, sent: bytes) -> bool:
+    """Tell whether a text is of the events that were sent, their names apart."""
+    return text in sent and b'"name":"' + text not in sent
 
 
 def new_seed(now: int, rng: random.Random) -> str:

@@ -29,7 +29,7 @@ MOST_LEASED = 1_024
 PATIENCE_SECONDS = 1.0
 UNKNOWN_SOURCE_DELAY_MS = 60_000
 PUT_OFF_MS = 2_000
-LARGE_BODY_BYTES = 65_536
+LARGE_BODY_BYTES = 4_096
 # What finds no memory is tried again for a while, since another may have taken it, and then it is its own fault.
 STARVED_MS = 600_000
 STARVED_DELAY_MS = 2_000

@@ -53,7 +53,7 @@ class Gauges:
             self._metrics.intake.end_minute()
         try:
             counts = await self._inbox.counts()
-        except InboxError:
+        except (InboxError, MemoryError):
             return
         self._metrics.inbox.counted(counts, self._sources(), self._clock.wall())
 

@@ -282,7 +282,7 @@ class Receiver:
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
-        exchange = Exchange("", self._traces.begin(), time.perf_counter())
+        exchange = Exchange("", self._traces.begin(), time.perf_counter(), http.method)
         self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
         return self._refuse(exchange, rejection)
 

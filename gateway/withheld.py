@@ -20,16 +20,23 @@ def withhold(sentence: str, delivery: Delivery) -> str:
     What the gateway shows of a delivery anyway stays as well: its source, id and type.
     """
     shown = (delivery.source, delivery.id, delivery.type)
-    for value in sorted(set(_values(_payload(delivery))), key=len, reverse=True):
+    values = {form for value in _values(_payload(delivery)) for form in _forms(value) if form[:BEGINNING] in sentence}
+    for value in sorted(values, key=len, reverse=True):
         if not any(value in text for text in shown):
-            for form in {value, repr(value)[1:-1], " ".join(value.split())}:
-                sentence = _without(sentence, form)
+            sentence = _without(sentence, value)
     return sentence
 
 
+def _forms(value: str) -> Iterator[str]:
+    """Give the ways in which a sentence may hold a value: as it is, as Python writes it, and on one line."""
+    if len(value) >= LEAST_CHARACTERS:
+        yield value
+        if not value.isalnum():
+            yield repr(value)[1:-1]
+            yield " ".join(value.split())
+
+
 def _without(sentence: str, value: str) -> str:
-    if len(value) < LEAST_CHARACTERS:
-        return sentence
     sentence = sentence.replace(value, WITHHELD)
     if len(value) > BEGINNING and (start := sentence.find(value[:BEGINNING])) >= 0:
         same = next((n for n, (a, b) in enumerate(zip(sentence[start:], value, strict=False)) if a != b), len(value))

@@ -37,12 +37,13 @@ class Seen:
 class OtlpReceiver:
     """Takes `POST /v1/traces`, and passes by metrics. `raw` are bodies of spans; with `silent` nothing is answered."""
 
-    def __init__(self, *, silent: bool = False) -> None:
+    def __init__(self, *, silent: bool = False, status: int = 200) -> None:
         self.spans: list[Seen] = []
         self.raw: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.port = 0
         self._silent = silent
+        self._status = status
         self._changed = asyncio.Event()
         self._over = asyncio.Event()
         self._runner: web.AppRunner
@@ -94,7 +95,7 @@ class OtlpReceiver:
             told = _values(resource.resource.attributes)
             self.spans += [_seen(span, told) for scope in resource.scope_spans for span in scope.spans]
         self._changed.set()
-        return web.Response(content_type="application/x-protobuf")
+        return web.Response(status=self._status, content_type="application/x-protobuf")
 
 
 def _seen(span: Span, resource: dict[str, Any]) -> Seen:

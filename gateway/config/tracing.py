@@ -27,13 +27,10 @@ class Tracing:
 
 def tracing(environ: Mapping[str, str]) -> Tracing:
     """Read the variables, which `faults` finds nothing wrong with."""
-    if (
-        environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-        or _text(environ, "OTEL_TRACES_EXPORTER") == "none"
-    ):
+    exporter = _text(environ, "OTEL_TRACES_EXPORTER")
+    if _text(environ, "OTEL_SDK_DISABLED") == "true" or exporter == "none":
         return Tracing()
-    exported = any(environ.get(name, "").strip() for name in ENDPOINTS) or bool(_text(environ, "OTEL_TRACES_EXPORTER"))
-    return Tracing(exported, _ratio(environ))
+    return Tracing(bool(exporter) or any(_text(environ, name) for name in ENDPOINTS), _ratio(environ))
 
 
 def faults(environ: Mapping[str, str]) -> Iterator[str]:

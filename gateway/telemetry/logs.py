@@ -156,7 +156,7 @@ class Log:
     def disk_space(self, *, level: str, left: str) -> None:
         """Say that the space of the inbox's disk came to another level."""
         write = self._logger.info if level == "ok" else self._logger.error
-        write("disk_space", level=level, left=left)
+        write("disk_space", space=level, left=left)
 
     def quarantine_unwritable(self, *, path: str, reason: str) -> None:
         """Say that samples of rejected requests cannot be kept; nothing else suffers."""

@@ -8,17 +8,14 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from itertools import accumulate
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Sequence
 
 from gateway.batch import Batch
-from gateway.errors import TransformError
+from gateway.errors import ConfigError, TransformError
 from gateway.exchange import Exchange
 from gateway.model import Delivery, Entry, Settlement
 from gateway.outcome import Verdict
+from gateway.telemetry import span_content
 from gateway.telemetry import span_names as names
 from gateway.telemetry.span import Exporter, Made, Sending
 
@@ -30,7 +27,6 @@ SAMPLED = "01"
 _NOT_ZERO = 1 << 64 | 1  # neither id may be zero
 _ID = 1 << 64
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 _SERVER_FAULT = 500
 _UNTRACED = Sending("", 0.0)
 
@@ -79,28 +75,16 @@ class Traces:
         if self._exporter is None:
             return
         error = exchange.label if status >= _SERVER_FAULT else ""
-        method = exchange.method if exchange.method in _METHODS else ""
-        attributes = {
-            names.HTTP_METHOD: method or "_OTHER",
-            names.HTTP_STATUS: status,
-            names.HTTP_BODY_SIZE: exchange.bytes_in,
-            names.URL_SCHEME: "http",
-            **({names.HTTP_ROUTE: names.ROUTE} if exchange.source else {}),
-            **({names.URL_PATH: f"/webhooks/{source}"} if exchange.source == source else {}),
-            names.SOURCE: source,
-            names.OUTCOME: outcome,
-            **({names.REASON: exchange.label} if exchange.label else {}),
-            **({names.ERROR_TYPE: error} if error else {}),
-            **(_describe(delivery) if delivery else {}),
-        }
         self._exporter.take(
             Made(
-                f"{method} {names.ROUTE}" if exchange.source and method else names.STRAY_SPAN,
+                span_content.name(exchange),
                 exchange.traceparent,
                 seconds,
-                attributes,
+                span_content.request(
+                    exchange, source=source, outcome=outcome, status=status, error=error, delivery=delivery
+                ),
                 "server",
-                marks=_marks(exchange.steps),
+                marks=span_content.marks(exchange.steps),
                 links=[(claim, {names.LINK: "sender"})] if claim else (),
                 error=error,
             )
@@ -125,63 +109,24 @@ class Traces:
         self._remember(batch, sending.traceparent if failed else "")
         if not (failed or sending.carried or sending.before):
             return
-        attributes: dict[str, Any] = {
-            names.HTTP_METHOD: "POST",
-            **({names.HTTP_STATUS: status} if status else {}),
-            **_destination(self.event_api),
-            names.MESSAGING_SYSTEM: "inngest",
-            names.MESSAGING_OPERATION: "send",
-            names.MESSAGING_OPERATION_TYPE: "send",
-            names.MESSAGING_BATCH_COUNT: events,
-            names.BATCH: batch.name,
-            names.ENTRIES: len(batch.members),
-            names.ACCEPTED: verdict.accepted,
-            names.ATTEMPT: max(member.lease.attempt for member in batch.members),
-            names.OUTCOME: verdict.label,
-            **({names.ERROR_TYPE: verdict.label} if failed else {}),
-        }
-        links: list[tuple[str, dict[str, Any]]] = [
-            (before, {names.LINK: "previous attempt"}) for before in sending.before
-        ]
-        links += [
-            (delivery.traceparent, {names.LINK: "delivery", names.MESSAGING_MESSAGE_ID: delivery.id})
-            for delivery in sending.carried
-        ]
         seconds = time.perf_counter() - sending.begun
-        error = verdict.label if failed else ""
+        attributes = span_content.attempt(batch, verdict, events, status, self.event_api)
+        links = span_content.links(sending)
+        own, error = links[:MOST_LINKS], verdict.label if failed else ""
         self._exporter.take(
-            Made(
-                names.ATTEMPT_SPAN,
-                sending.traceparent,
-                seconds,
-                attributes,
-                "client",
-                links=links[:MOST_LINKS],
-                error=error,
-            )
+            Made(names.ATTEMPT_SPAN, sending.traceparent, seconds, attributes, "client", links=own, error=error)
         )
+        parent, about = sending.traceparent, {names.BATCH: batch.name}
         for first in range(MOST_LINKS, len(links), MOST_LINKS):
             some = links[first : first + MOST_LINKS]
-            child = self._child(sending.traceparent)
-            self._exporter.take(
-                Made(
-                    names.LINKS_SPAN, child, seconds, {names.BATCH: batch.name}, links=some, parent=sending.traceparent
-                )
-            )
+            self._exporter.take(Made(names.LINKS_SPAN, self._child(parent), seconds, about, links=some, parent=parent))
 
     def dead(self, entry: Entry, settlement: Settlement) -> None:
         """Trace that an entry became a dead letter just now, in its delivery's trace."""
         if self._exporter is None:
             return
         outcome = settlement.attempt.outcome if settlement.attempt else TransformError.label
-        delivery = entry.delivery
-        attributes = {
-            names.SOURCE: delivery.source,
-            names.OUTCOME: "dead",
-            names.ERROR_TYPE: outcome,
-            names.ATTEMPT: settlement.attempt.number if settlement.attempt else entry.attempts,
-            **_describe(delivery),
-        }
+        delivery, attributes = entry.delivery, span_content.dead(entry, settlement, outcome)
         seconds = max(0.0, time.time() - delivery.received_at / 1000)
         origin = delivery.traceparent or self.begin()
         parent = delivery.traceparent if delivery.traceparent.endswith(SAMPLED) else ""
@@ -211,12 +156,20 @@ class Traces:
 def opened(
     rng: random.Random, *, exported: bool, ratio: float, event_api: str, on_dropped: Callable[[str, int], None]
 ) -> Traces:
-    """Return traces that are exported or not; the library for it is imported only where they are."""
+    """Return traces that are exported or not; the library for it is imported only where they are.
+
+    Raises ConfigError where one of its own variables cannot be used.
+    """
     if not exported:
         return Traces(rng)
     from gateway.telemetry.otlp import SpanExport  # noqa: PLC0415 - it would slow down every start
 
-    return Traces(rng, ratio=ratio, exporter=SpanExport(on_dropped), event_api=event_api)
+    try:
+        export = SpanExport(on_dropped)
+    except ValueError as error:
+        fault = f"OpenTelemetry's variables: {str(error).rstrip('.')}; mend or unset it, docs/traces.md lists them"
+        raise ConfigError([fault]) from None
+    return Traces(rng, ratio=ratio, exporter=export, event_api=event_api)
 
 
 def claimed(values: Sequence[str]) -> str:
@@ -226,22 +179,3 @@ def claimed(values: Sequence[str]) -> str:
 
 def _traceparent(trace: int, span: int, *, sampled: bool) -> str:
     return f"00-{trace:032x}-{span:016x}-{SAMPLED if sampled else '00'}"
-
-
-def _marks(steps: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return when each step ended, in seconds from the start of the first."""
-    return list(zip(steps, accumulate(took / 1000 for took in steps.values()), strict=True))
-
-
-def _describe(delivery: Delivery) -> dict[str, Any]:
-    told = {names.DELIVERY_ID: delivery.id, names.DELIVERY_TYPE: delivery.type, names.SECRET: delivery.secret}
-    return {name: value for name, value in told.items() if value}
-
-
-@lru_cache(maxsize=4)
-def _destination(url: str) -> dict[str, Any]:
-    """Return what is told of the event API's URL, in which the key is a segment."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    told = f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}/e/REDACTED"
-    return {names.SERVER_ADDRESS: parts.hostname or "", names.SERVER_PORT: port, names.URL_FULL: told}

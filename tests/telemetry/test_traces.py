@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from gateway.batch import Batch, Member
+from gateway.config import tracing
 from gateway.exchange import Exchange
 from gateway.model import Attempt, Entry, Lease, Settlement, State
 from gateway.outcome import Effect, Rest, Verdict
@@ -198,6 +199,12 @@ def test_dead_letter_in_the_trace_of_its_delivery() -> None:
     assert (third.parent, len(third.traceparent)) == ("", 55)
     assert {span.traceparent[36:52] for span in kept.spans}.isdisjoint({"b" * 16, "d" * 16})
     assert (first.error, first.attributes[names.ATTEMPT]) == ("rejected", 3)
+
+
+@pytest.mark.parametrize("name", [*tracing.ENDPOINTS, tracing.SAMPLER, tracing.RATIO, *tracing.RATIOS])
+def test_every_variable_is_documented(name: str) -> None:
+    """docs/traces.md has what the environment may say."""
+    assert f"`{name}`" in DOCUMENT
 
 
 @pytest.mark.parametrize("name", [*names.SPANS, *names.STEPS, *names.ATTRIBUTES])

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway import dedupe
+from gateway.addresses import registered_url
 from gateway.cli import moments, report, secret_uses
-from gateway.cli.addresses import registered_url
 from gateway.cli.options import (
     ConfigOption,
     JsonOption,

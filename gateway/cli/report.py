@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
+from gateway.addresses import registered_url
 from gateway.app import Gateway
-from gateway.cli.addresses import registered_url
 from gateway.cli.options import line, out, plain
 from gateway.dev.post import Answered
 from gateway.find_provider import find

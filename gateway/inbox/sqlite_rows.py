@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway import payload
 from gateway.history import History
-from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State
+from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun
 from gateway.rejections import RequestRejected
 
 # What `entry` and `history` read; the wide ones are left out of a search.
@@ -15,6 +15,7 @@ NARROW = (
     *(f"entries.{name}" for name in ("key", "source", "provider", "delivery_id", "type", "received_at", "state")),
     *(f"entries.{name}" for name in ("due_at", "attempts", "generation", "reason", "rejections", "rejected_at")),
     *(f"entries.{name}" for name in ("batch", "position", "settled_at", "body_kept")),
+    *("entries.transform", "entries.transform_ms"),
     *("frozen.seed", "frozen.events", "dedupe.hits", "dedupe.last_seen", "dedupe.digest"),
     "bodies.metadata",
 )
@@ -90,6 +91,7 @@ def history(row: Row, attempts: tuple[Attempt, ...] = (), events: tuple[SentEven
         last_duplicate_at=row["last_seen"],
         settled_at=row["settled_at"],
         body_kept=bool(row["body_kept"]),
+        transform=TransformRun(row["transform"], row["transform_ms"]) if row["transform"] is not None else None,
     )
 
 

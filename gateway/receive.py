@@ -70,6 +70,7 @@ class Receiver:
         self.body_timeout = body_timeout
         self.draining = False
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
+        self.on_answered: Callable[[Source, str, int, str], None] = lambda *_: None
         self._inbox = inbox
         self._clock = clock
         self._rng = rng
@@ -229,6 +230,8 @@ class Receiver:
         return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+        if source := self.sources.get(exchange.source):
+            self.on_answered(source, outcome, int(status), exchange.label)
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,

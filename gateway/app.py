@@ -8,13 +8,16 @@ import random
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from gateway import admin, build, dedupe, threads
+from gateway import admin, build, dedupe, refusals, threads
 from gateway.admin import address, api
 from gateway.admin.access import Access
+from gateway.admin.exposition import exposed
+from gateway.admin.inspection import Inspected, Inspection
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import Config
@@ -27,12 +30,14 @@ from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
+from gateway.refusals import Refusals
 from gateway.reload import Reloader
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
 from gateway.telemetry import lines
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
@@ -60,6 +65,7 @@ class Gateway:
     ) -> None:
         self.config = config
         self.log = Log()
+        self.metrics = Metrics()
         self.clock = clock or SystemClock()
         self.port = 0
         self.admin_port = 0
@@ -105,6 +111,9 @@ class Gateway:
         self._recorder.start()
         self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self.receiver.on_rejected = self._recorder.hold
+        self._refusals = await asyncio.to_thread(Refusals, refusals.path_of(config.inbox_path), self.clock.wall)
+        self._stack.push_async_callback(asyncio.to_thread, self._refusals.save)
+        self.receiver.on_answered = self._refusals.answered
         self._apply_server(config)
         self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
         address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
@@ -168,9 +177,23 @@ class Gateway:
         return self._sender.lane.state
 
     def _admin(self) -> web.Application:
+        inspected = Inspected(
+            self.inbox,
+            self._refusals,
+            quarantine=path_of(self.config.inbox_path),
+            clock=self.clock,
+            config=lambda: self.config,
+            port=lambda: self.port,
+            lane=lambda: self._sender.lane if self._started else None,
+        )
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
-        v1 = api.application(replays.routes(), access=self._access, log=self.log)
-        return admin.application(self.inbox, self._stage, v1)
+        return admin.application(
+            self.inbox,
+            self._stage,
+            api=[*replays.routes(), *Inspection(inspected).routes()],
+            metrics=exposed(self.metrics, lambda: self._refusals.seconds(self.receiver.sources)),
+            guarded=partial(api.application, access=self._access, log=self.log),
+        )
 
     def _stage(self) -> str:
         """Where this is in its life: `starting`, `draining`, or empty while it serves."""
@@ -220,6 +243,7 @@ class Gateway:
         while True:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
             self._watch_space()
+            await asyncio.to_thread(self._refusals.save)
             secrets.look(self.receiver.sources, self.clock.wall())
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS

@@ -24,6 +24,7 @@ from gateway.config import Config
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.forward import Forwarder, Leasing
+from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.inbox.sqlite import SqliteInbox
@@ -64,9 +65,9 @@ class Gateway:
         inbox: Inbox | None = None,
     ) -> None:
         self.config = config
-        self.log = Log()
-        self.metrics = Metrics()
         self.clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock.wall)
+        self.log = Log(on_crash=self.metrics.crashed)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
@@ -98,14 +99,20 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await _open_inbox(config)
+        self.inbox = self._given_inbox or await _open_inbox(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox,
+            built,
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            on_accepted=self._wake,
+            metrics=self.metrics,
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
@@ -130,14 +137,22 @@ class Gateway:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox,
+            self._event_api,
+            build.limits(config),
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            metrics=self.metrics,
         )
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
         await self._forwarder.prepare(built)
         self._watch_space()
-        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        self.gauges = Gauges(self.metrics, self.inbox, self._sender, lambda: self.receiver.sources, self.clock)
+        endless = (self._forwarder.run(), self._keep_house(), self.gauges.run(), watch_loop(self.metrics))
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in endless]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
 
@@ -158,6 +173,7 @@ class Gateway:
         self._access.token_hash = config.admin.token_hash
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
+        self.metrics.reloaded(taken=True)
         await old.close()
 
     async def drain(self) -> None:
@@ -315,9 +331,9 @@ def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -
     loop.add_signal_handler(signal.SIGHUP, start_reload)
 
 
-async def _open_inbox(config: Config) -> Inbox:
+async def _open_inbox(config: Config, on_commit: Callable[[float, int], None]) -> Inbox:
     window = dedupe.remembered_ms(config.inbox.dedupe_window_days)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window)
+    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=window, on_commit=on_commit)
 
 
 def _event_api(config: Config) -> EventApi:

@@ -35,12 +35,15 @@ from gateway.rejections import (
     VerificationError,
 )
 from gateway.sources import Source
+from gateway.telemetry.intake_metrics import NO_SOURCE
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import new_traceparent
 from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
 LARGE_BODY_BYTES = 262_144
+REFUSALS = frozenset({"rejected", "unavailable"})
 UNVERIFIED_KEPT = "unverified_kept"
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
@@ -61,6 +64,7 @@ class Receiver:
         rng: random.Random,
         log: Log,
         on_accepted: Callable[[], None],
+        metrics: Metrics | None = None,
         public_url: str = "",
         body_timeout: float = 10.0,
     ) -> None:
@@ -75,6 +79,7 @@ class Receiver:
         self._clock = clock
         self._rng = rng
         self._log = log
+        self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
         self._effects = Effects(clock=clock, log=log)
 
@@ -124,9 +129,12 @@ class Receiver:
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
+        exchange.step("read")
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
+        exchange.step("verify")
         if isinstance(result, Delivery):
+            self._metrics.verified(result)
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
                 self._hold(http, exchange, (label, source.answers[Outcome.ACCEPTED].status, sentence))
@@ -156,8 +164,10 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        exchange.step("keep")
         failpoint("before_answer")
         if receipt.duplicate:
+            self._metrics.absorbed(source.name, by_digest=bool(receipt.known_as))
             how = ": the same signed bytes under another id" if receipt.known_as else ""
             exchange.detail = (
                 f"absorbed{how}; first received {_iso(receipt.first_seen_at)}; to run it again: "
@@ -197,6 +207,7 @@ class Receiver:
     def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
+            self._metrics.unverified(exchange.source)
             exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
         if isinstance(rejection, AddressRefused):
             exchange.detail += f"; it is {rejection.address or 'not told by a trusted proxy'}"
@@ -230,39 +241,58 @@ class Receiver:
         return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+        """Write the line of a request, and count it."""
         if source := self.sources.get(exchange.source):
             self.on_answered(source, outcome, int(status), exchange.label)
+        seconds = time.perf_counter() - exchange.started
+        self._metrics.answered(
+            exchange.source if exchange.source in self.sources else NO_SOURCE,
+            str(outcome),
+            int(status),
+            seconds=seconds,
+            size=exchange.bytes_in,
+            refusal=exchange.label if outcome in REFUSALS else "",
+            traceparent=exchange.traceparent,
+        )
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,
             status=int(status),
             bytes_in=exchange.bytes_in,
-            ms=(time.perf_counter() - exchange.started) * 1000,
+            ms=seconds * 1000,
             trace=exchange.traceparent,
             delivery=delivery,
             label=exchange.label,
             detail=exchange.detail,
+            steps=exchange.steps,
         )
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
-        self._hold(http, Exchange(UNKNOWN, "", 0), (rejection.label, rejection.status, str(rejection)))
-        return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
+        exchange = Exchange("", new_traceparent(self._rng), time.perf_counter())
+        self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
+        return self._refuse(exchange, rejection)
 
 
 class Exchange:
     """What the log line of one request is made of."""
 
-    __slots__ = ("bytes_in", "detail", "label", "request", "source", "started", "traceparent")
+    __slots__ = ("_at", "bytes_in", "detail", "label", "request", "source", "started", "steps", "traceparent")
 
     def __init__(self, source: str, traceparent: str, started: float) -> None:
         self.source = source
         self.traceparent = traceparent
-        self.started = started
+        self.started = self._at = started
+        self.steps: dict[str, float] = {}
         self.bytes_in = 0
         self.request: Request | None = None
         self.label = ""
         self.detail = ""
+
+    def step(self, name: str) -> None:
+        """Note the milliseconds since the step before."""
+        now = time.perf_counter()
+        self.steps[name], self._at = (now - self._at) * 1000, now
 
 
 def _answer(answer: Answer, document: dict[str, str]) -> web.Response:

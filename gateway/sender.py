@@ -21,6 +21,7 @@ from gateway.model import Lease, StampedEvent
 from gateway.outcome import Answer, Effect, Rest, Verdict, judge
 from gateway.settle import Sent, resolve, suspect, unsent
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 TROUBLED_MS = 60_000
 MAX_REFUSALS = 32
@@ -40,7 +41,15 @@ class Sender:
     """Sends batches over one lane. `transport` and `limits` may be replaced between requests."""
 
     def __init__(
-        self, inbox: Inbox, transport: Transport, limits: Limits, *, clock: Clock, rng: random.Random, log: Log
+        self,
+        inbox: Inbox,
+        transport: Transport,
+        limits: Limits,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        log: Log,
+        metrics: Metrics | None = None,
     ) -> None:
         self.transport = transport
         self.limits = limits
@@ -51,6 +60,7 @@ class Sender:
         self._clock = clock
         self._rng = rng
         self._log = log
+        self._metrics = (metrics or Metrics()).forward
 
     def batch(self, members: Sequence[Member]) -> Batch:
         """Make a batch with a name and a seed of its own."""
@@ -157,16 +167,21 @@ class Sender:
             answer = EventApiInterrupted("broken off because the gateway stops")
         verdict = judge(answer, len(events))
         answered = answer if isinstance(answer, Answer) else None
+        took = self._clock.now() - begun
+        self._metrics.attempted(verdict.label, took / 1000, len(events))
+        deliveries = [member.lease.entry.delivery for member in batch.members]
         self._log.attempt(
             batch=batch.name,
-            entries=len(batch.members),
+            sources=sorted({delivery.source for delivery in deliveries}),
+            only=deliveries[0] if len(deliveries) == 1 else None,
+            entries=len(deliveries),
             events=len(events),
             bytes_out=len(body),
             outcome=verdict.label,
             accepted=verdict.accepted,
             status=answered.status if answered else None,
             detail=verdict.detail,
-            ms=self._clock.now() - begun,
+            ms=took,
             attempt=max(member.lease.attempt for member in batch.members),
         )
         return verdict, answered
@@ -188,6 +203,7 @@ class Sender:
                     self._log.lane_paused(reason=verdict.detail)
             case Effect.NEUTRAL:
                 pass
+        self._metrics.lane(self.lane.state)
 
     async def settle(self, settled: Settled) -> None:
         """Record what became of leased entries; a lost lease is said in the log, as another has the entry."""
@@ -198,6 +214,10 @@ class Sender:
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
             return
+        now = self._clock.wall()
         for (lease, settlement), refusal in zip(settled, lost, strict=True):
-            if refusal:
+            if not refusal:
+                self._metrics.settled(lease.entry.delivery, settlement, now)
+            else:
+                self._metrics.lease_lost(lease.entry.delivery.source)
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)

@@ -20,7 +20,13 @@ from tests.world import World, running_world
 
 FILE = Path(__file__).parent.parent / "docs" / "openapi.json"
 BROKEN = "def transform(delivery):\n    raise KeyError('plan')\n"
-ODD = '[sources.odd]\nprovider = "hmac"\nverify = "none"\ntransform = "./acme_odd.py:transform"\ndelivery.id = "json:/id"\n'
+ODD = """
+[sources.odd]
+provider = "hmac"
+verify = "none"
+transform = "./acme_odd.py:transform"
+delivery.id = "json:/id"
+"""
 
 
 @pytest.fixture

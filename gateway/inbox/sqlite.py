@@ -72,14 +72,16 @@ class SqliteInbox:
         bounds: Bounds | None = None,
         measured: Callable[[Path], Space] = measure,
         clock: Callable[[], float] = time.monotonic,
+        on_commit: Callable[[float, int], None] = lambda _seconds, _operations: None,
     ) -> SqliteInbox:
         """Open the inbox file at `path`, making or upgrading it; blocks, and needs no running loop.
 
         Leases of an earlier process are void, so that what it left is due at once. A damaged file is kept aside, and
         a fresh one serves: `alarms` says so. With `read_only` the file may be served by another process: search, get
         and counts work, and nothing is written or checkpointed. Beyond `bounds` put refuses at once; `measured` tells
-        the space of the disk and `clock` monotonic seconds. Raises InboxLocked when another process serves the file,
-        InboxUnsupported when the file, its place or SQLite cannot be used.
+        the space of the disk and `clock` monotonic seconds. `on_commit` is told, on the writing thread, how many
+        seconds a commit took and how many operations shared it. Raises InboxLocked when another process serves the
+        file, InboxUnsupported when the file, its place or SQLite cannot be used.
         """
         require_safe_library(apsw.sqlite_lib_version())
         path = path.resolve()  # one lock for a file and the links to it
@@ -92,7 +94,9 @@ class SqliteInbox:
             with refusals(path):
                 gauge = SpaceGauge(lambda: measured(path.parent), clock)
             reader, bodies = (Reader(open_reader(path), on_damage=opened.lock.mark_damage) for _ in range(2))
-            writer = Writer(opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock)
+            writer = Writer(
+                opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock, on_commit=on_commit
+            )
             undo.pop_all()
         return cls(path, reader, _Serving(opened, writer, bodies, gauge), dedupe_window_ms=dedupe_window_ms)
 

@@ -1,84 +1,51 @@
-"""The gateway's metrics: one registry, what is counted where, and the exposition that scrapers read."""
+"""The one object on which everything is counted and measured; gateway.telemetry.metric_names says what it means."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, exposition
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.openmetrics import exposition as openmetrics
-from prometheus_client.process_collector import ProcessCollector
-
+from gateway.clock import SystemClock
 from gateway.telemetry import metric_names as names
-from gateway.telemetry.metric_names import Metric
-
-T = TypeVar("T", bound=MetricWrapperBase)
-
-OPENMETRICS = "application/openmetrics-text"
-# One more series for each counter and histogram, which tells what process_start_time_seconds does.
-disable_created_metrics()
-
-
-class Children(dict[Any, T], Generic[T]):
-    """The children of a labelled metric by the values of its labels: a tuple, or the value where there is one label.
-
-    Looking one up in a dictionary costs a tenth of what `labels` does.
-    """
-
-    def __init__(self, family: T) -> None:
-        super().__init__()
-        self._family = family
-
-    def __missing__(self, values: Any) -> T:
-        child = self._family.labels(*(values if isinstance(values, tuple) else (values,)))
-        self[values] = child
-        return child
-
-    def forget(self) -> None:
-        """Show no child any more, so that those set from now on are all there is."""
-        self._family.clear()
-        self.clear()
+from gateway.telemetry.forward_metrics import ForwardMetrics
+from gateway.telemetry.inbox_metrics import InboxMetrics
+from gateway.telemetry.intake_metrics import IntakeMetrics
+from gateway.telemetry.registry import Exemplars, Registry
 
 
 class Metrics:
-    """Everything that is counted and measured in one process.
+    """The metrics of one process; they may be changed and read on any thread.
 
-    The values may be changed on any thread. `traced` tells that traces are exported: exemplars then name sampled
-    traces alone, which can be looked up there.
+    `wall` tells the time of the host's clock, in unix milliseconds.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.traced = False
-        self._give_up = self._gauges(names.GIVE_UP)
-        self._spans_dropped = self._counters(names.SPANS_DROPPED)
-        self._gauges(names.BUILD)[version("webhook-event-gateway"), platform.python_version()].set(1)
+    def __init__(self, wall: Callable[[], int] | None = None) -> None:
+        self.registry = made = Registry()
+        self.exposition = made.exposition
+        self.exemplars = Exemplars()
+        self.intake = IntakeMetrics(made, self.exemplars)
+        self.inbox = InboxMetrics(made, wall or SystemClock().wall)
+        self.forward = ForwardMetrics(made, self.exemplars)
+        self.give_up = self.intake.give_up
+        self._loop_lag = made.histogram(names.LOOP_LAG)
+        self._crashes = made.counters(names.CRASHES)
+        self._reloads = made.counters(names.RELOADS)
+        self._spans_dropped = made.counters(names.SPANS_DROPPED)
+        made.gauges(names.BUILD)[version("webhook-event-gateway"), platform.python_version()].set(1)
 
-    def give_up(self, seconds: Mapping[str, float]) -> None:
-        """Set, by source, how long until the provider gives up; the clocks of other sources do not run."""
-        self._give_up.forget()
-        for source, left in seconds.items():
-            self._give_up[source].set(left)
+    def loop_lag(self, seconds: float) -> None:
+        """Note how much later than asked the event loop ran a timer."""
+        self._loop_lag.observe(max(0.0, seconds))
+
+    def crashed(self, where: str) -> None:
+        """Count a fault of the gateway's own."""
+        self._crashes[where].inc()
+
+    def reloaded(self, *, taken: bool) -> None:
+        """Count a configuration that was read again."""
+        self._reloads["taken" if taken else "refused"].inc()
 
     def spans_dropped(self, reason: str, count: int = 1) -> None:
-        """Count spans that did not reach the collector: `queue` was full, or `export` failed."""
+        """Count spans that did not reach the collector: the `queue` was full, or the `export` failed."""
         self._spans_dropped[reason].inc(count)
-
-    def exposition(self, accept: str = "") -> tuple[str, bytes]:
-        """Return content type and text: OpenMetrics with exemplars where `accept`, the header, asks for it.
-
-        Prometheus' own text format else. https://prometheus.io/docs/instrumenting/content_negotiation/
-        """
-        if OPENMETRICS in accept:
-            return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", openmetrics.generate_latest(self.registry)
-        return exposition.CONTENT_TYPE_PLAIN_0_0_4, exposition.generate_latest(self.registry)
-
-    def _gauges(self, metric: Metric) -> Children[Gauge]:
-        return Children(Gauge(metric.name, metric.help, metric.labels, registry=self.registry))
-
-    def _counters(self, metric: Metric) -> Children[Counter]:
-        return Children(Counter(metric.name, metric.help, metric.labels, registry=self.registry))

@@ -81,6 +81,7 @@ class Gateway:
         self._listener: Listener
         self.broken = False
         self._started = False
+        self._instance = f"{self._rng.getrandbits(64):016x}"
         self._access = Access(config.admin.host, config.admin.token_hash)
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +124,8 @@ class Gateway:
         self.receiver.on_answered = self._refusals.answered
         self._apply_server(config)
         self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
-        address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
+        listens_at = address.url(config.admin.host, self.admin_port)
+        address.write(config.inbox_path, address.Address(listens_at, self._instance))
         await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.application(),
@@ -208,7 +210,7 @@ class Gateway:
             self._stage,
             api=[*replays.routes(), *Inspection(inspected).routes()],
             metrics=exposed(self.metrics, lambda: self._refusals.seconds(self.receiver.sources)),
-            guarded=partial(api.application, access=self._access, log=self.log),
+            guarded=partial(api.application, access=self._access, log=self.log, instance=self._instance),
         )
 
     def _stage(self) -> str:

@@ -16,6 +16,7 @@ from gateway.history import History
 from gateway.model import State
 
 GAP = "  "
+UNITS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000))
 
 
 def table(*columns: str, rows: Iterable[Sequence[object]]) -> None:
@@ -90,3 +91,11 @@ def moment(milliseconds: int | None) -> str:
     if milliseconds is None:
         return "-"
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def duration(milliseconds: float) -> str:
+    """Write a time in its largest unit, of which there are two at least; below two seconds in milliseconds."""
+    for unit, size in UNITS:
+        if milliseconds >= 2 * size:
+            return f"{int(milliseconds // size)} {unit}"
+    return f"{max(0, round(milliseconds))} ms"

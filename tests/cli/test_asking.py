@@ -37,7 +37,9 @@ async def fill(beside: Beside) -> str:
         await beside.send(source)
     await beside.send("stripe", "--unsigned")
     await beside.world.settled(3)
-    beside.world.gateway._recorder.flush()
+    for _ in range(100):
+        if (await beside("sources", "--json")).json[0]["rejections"]:
+            break
     [row] = (await beside("deliveries", "--json", "--source", "stripe")).json
     return str(row["delivery_id"])
 

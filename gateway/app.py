@@ -23,6 +23,7 @@ from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import Config
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
+from gateway.feed import Feed
 from gateway.forward import Forwarder, Leasing
 from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
@@ -68,6 +69,7 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.metrics = Metrics(self.clock.wall)
         self.log = Log(on_crash=self.metrics.crashed)
+        self.feed = Feed(self.clock.wall)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
@@ -122,8 +124,10 @@ class Gateway:
         self._refusals = await asyncio.to_thread(Refusals, refusals.path_of(config.inbox_path), self.clock.wall)
         self._stack.push_async_callback(asyncio.to_thread, self._refusals.save)
         self.receiver.on_answered = self._refusals.answered
+        self.receiver.feed = self.feed
         self._apply_server(config)
         self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
+        self._stack.callback(self.feed.close)  # before that listener stops, which waits for what it answers
         listens_at = address.url(config.admin.host, self.admin_port)
         address.write(config.inbox_path, address.Address(listens_at, self._instance))
         await self._start_forwarding(config, built)
@@ -147,6 +151,7 @@ class Gateway:
             log=self.log,
             metrics=self.metrics,
         )
+        self._sender.feed = self.feed
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
@@ -202,6 +207,7 @@ class Gateway:
             clock=self.clock,
             config=lambda: self.config,
             port=lambda: self.port,
+            feed=self.feed,
             lane=lambda: self._sender.lane if self._started else None,
         )
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)

@@ -19,6 +19,7 @@ from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
@@ -75,6 +76,7 @@ class Receiver:
         self.draining = False
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
         self.on_answered: Callable[[Source, str, int, str], None] = lambda *_: None
+        self.feed = Feed(clock.wall)
         self._inbox = inbox
         self._clock = clock
         self._rng = rng
@@ -245,6 +247,9 @@ class Receiver:
         if source := self.sources.get(exchange.source):
             self.on_answered(source, outcome, int(status), exchange.label)
         seconds = time.perf_counter() - exchange.started
+        self.feed.answered(
+            exchange.source[:64], str(outcome), int(status), reason=exchange.label, seconds=seconds, delivery=delivery
+        )
         self._metrics.answered(
             exchange.source if exchange.source in self.sources else NO_SOURCE,
             str(outcome),

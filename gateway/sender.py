@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.errors import EventApiError, EventApiInterrupted, InboxError
 from gateway.event_api import new_seed
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.inbox.contract import Inbox
 from gateway.lane import Lane, RetryBudget
 from gateway.model import Lease, StampedEvent
@@ -55,6 +56,7 @@ class Sender:
         self.limits = limits
         self.lane = Lane(rng)
         self.budget = RetryBudget()
+        self.feed = Feed(clock.wall)
         self._troubled: dict[str, int] = {}
         self._inbox = inbox
         self._clock = clock
@@ -218,6 +220,7 @@ class Sender:
         for (lease, settlement), refusal in zip(settled, lost, strict=True):
             if not refusal:
                 self._metrics.settled(lease.entry.delivery, settlement, now)
+                self.feed.settled(lease, settlement)
             else:
                 self._metrics.lease_lost(lease.entry.delivery.source)
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)

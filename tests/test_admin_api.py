@@ -75,7 +75,8 @@ def test_the_openapi_document_is_one() -> None:
 async def test_every_path_answers_as_described(world: World) -> None:
     """Every path that can be read is there, and its answer is what its schema says."""
     described = openapi.document()["paths"]
-    paths = [path for path, operations in described.items() if "get" in operations and path != "/metrics"]
+    other = {"/metrics", "/v1/tail"}
+    paths = [path for path, operations in described.items() if "get" in operations and path not in other]
     for path in paths:
         more = "?state=dead" if path == "/v1/replay" else ""
         status, document = await ask(world, path.replace("{id}", "evt_1") + more)
@@ -98,6 +99,8 @@ async def test_faults_are_described(world: World) -> None:
         ("/v1/stats?seconds=3601", "seconds"),
         ("/v1/stats?minutes=1", "'minutes'"),
         ("/v1/sources?reveal=1", "'reveal'"),
+        ("/v1/tail?outcome=odd", "'odd'"),
+        ("/v1/tail?state=dead", "'state'"),
     ]:
         status, document = await ask(world, path)
         assert (status, document["error"]) == (400, "request_invalid"), path
@@ -230,3 +233,18 @@ async def test_what_waits_is_told_with_why(world: World) -> None:
     assert told["backlog"] == {"stripe": {"waiting": 1, "oldest_at": life["received_at"]}}
     _, counted = await ask(world, "/v1/counts")
     assert counted["by_source"]["stripe"] == {"pending": 1, "forwarded": 1}
+
+
+async def test_what_happens_is_told_as_described(world: World) -> None:
+    """Who follows is told each thing on a line of its own, as its schema says, and that all is quiet before."""
+    described = openapi.document()
+    schema = {"$ref": "#/components/schemas/HappeningDocument", "components": described["components"]}
+    url = f"http://127.0.0.1:{world.gateway.admin_port}/v1/tail?outcome=accepted&outcome=forwarded"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.content_type == "application/x-ndjson"
+        assert await response.content.readline() == b"\n"
+        await world.send("stripe", event("evt_2"))
+        told = [json.loads(await response.content.readline()) for _ in range(2)]
+    for one in told:
+        Draft202012Validator(schema).validate(one)
+    assert [(one["delivery_id"], one["outcome"]) for one in told] == [("evt_2", "accepted"), ("evt_2", "forwarded")]

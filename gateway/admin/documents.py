@@ -13,6 +13,19 @@ from typing_extensions import TypedDict  # as pydantic reads that of Python 3.12
 _EXACT = with_config(ConfigDict(extra="forbid"))
 
 StateName = Literal["pending", "leased", "forwarded", "skipped", "dead"]
+Outcome = Literal[
+    "accepted",
+    "duplicate",
+    "handshake",
+    "rejected",
+    "unavailable",
+    "error",
+    "pending",
+    "forwarded",
+    "skipped",
+    "dead",
+    "dropped",
+]
 LaneState = Literal["healthy", "failing", "paused"]
 
 
@@ -223,6 +236,22 @@ class StatsDocument(TypedDict):
     attempt_ms: Annotated[PercentilesDocument | None, _is("The last request to the event API of each.")]
     backlog: Annotated[dict[str, BacklogDocument], _is("By source.")]
     forwarding: Annotated[ForwardingDocument | None, _is("null where no gateway serves the inbox.")]
+
+
+@_EXACT
+class HappeningDocument(TypedDict):
+    """One answer to a request, or one settlement of a delivery."""
+
+    at: int
+    source: str
+    outcome: Annotated[Outcome, _is("dropped: the caller was too slow for as many as `reason` says.")]
+    delivery_id: str
+    type: str
+    status: Annotated[int | None, _is("Of our answer, or of the event API's.")]
+    reason: str
+    ms: Annotated[float, _is("How long the request took, or how long after its receipt the delivery was settled.")]
+    attempt: int | None
+    events: Annotated[list[str], _is("The names of the events that were sent.")]
 
 
 @_EXACT

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import orjson
 from aiohttp import web
 
 from gateway.admin import openapi, query, views
@@ -16,10 +17,14 @@ from gateway.admin.refusals import AdminRequestInvalid
 from gateway.admin.sources import Known, sources
 from gateway.clock import Clock
 from gateway.config import Config
+from gateway.feed import DROPPED, Feed, Happening
 from gateway.inbox.contract import Inbox
 from gateway.lane import Lane
 from gateway.quarantine import Held, read
 from gateway.refusals import Refusals
+
+QUIET_SECONDS = 5.0
+LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Inspected:
     refusals: Refusals
     quarantine: Path
     clock: Clock
+    feed: Feed
     config: Callable[[], Config]
     port: Callable[[], int]
     lane: Callable[[], Lane | None]
@@ -49,6 +55,7 @@ class Inspection:
             web.get("/sources", self.sources),
             web.get("/counts", self.counts),
             web.get("/stats", self.stats),
+            web.get("/tail", self.tail),
             web.get("/openapi.json", self.openapi),
         ]
 
@@ -79,6 +86,24 @@ class Inspection:
         if not (given.isascii() and given.isdigit() and 0 < int(given[:9]) <= openapi.MOST_SECONDS):
             raise AdminRequestInvalid(f"seconds is not an integer from 1 to {openapi.MOST_SECONDS}")
         return answer(await views.stats(self._at.inbox, self._at.clock.now(), int(given), self._at.lane()))
+
+    async def tail(self, http: web.Request) -> web.StreamResponse:
+        """Answer with a line of JSON for each thing that happens from now on, until the caller goes.
+
+        An empty line comes when nothing happened for a while, so that either end notices when the other is gone.
+        """
+        wanted = query.wanted(http.query.items())
+        response = web.StreamResponse(headers={"Content-Type": LINES})
+        with self._at.feed.follow(wanted) as follower:
+            await response.prepare(http)
+            await response.write(b"\n")  # says that from here on nothing is missed
+            while (happened := await follower.next(QUIET_SECONDS)) is not None:
+                if follower.dropped:
+                    happened.append(Happening(self._at.clock.wall(), "", DROPPED, reason=str(follower.dropped)))
+                    follower.dropped = 0
+                lines = [orjson.dumps(asdict(happening)) for happening in happened]
+                await response.write(b"\n".join([*lines, b""]) or b"\n")
+        return response
 
     async def openapi(self, http: web.Request) -> web.Response:
         """Answer the OpenAPI document of this API."""

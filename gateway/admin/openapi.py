@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from gateway.admin import documents as told
 from gateway.admin import query
+from gateway.feed import OUTCOMES
 from gateway.model import ReplayMode, State
 from gateway.replay import MOST_PER_STEP
 
@@ -54,6 +55,10 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "after": ("With a greater key.", _WHOLE),
     "limit": ("At most so many.", {"type": "integer", "minimum": 1, "maximum": query.MOST_PER_PAGE, "default": 50}),
     "before": ("What the page before told as its `next`.", {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"}),
+    "outcome": (
+        "With this outcome; may be repeated.",
+        {"type": "array", "items": {"type": "string", "enum": [*OUTCOMES]}},
+    ),
     "seconds": ("Of the last so many seconds.", {"type": "integer", "minimum": 1, "maximum": MOST_SECONDS}),
 }
 _STEP = {
@@ -113,6 +118,13 @@ _OPERATIONS = (
         method="post",
         body=_STEP,
     ),
+    _Operation(
+        "/v1/tail",
+        "tail",
+        "Tell what happens from now on, each a line of JSON as HappeningDocument has it, between empty lines.",
+        {200: "application/x-ndjson"},
+        parameters=("source", "type", "outcome"),
+    ),
     _Operation("/v1/openapi.json", "openapi", "Tell this document.", {200: _JSON}),
 )
 
@@ -122,7 +134,8 @@ def document() -> dict[str, Any]:
     """Return the document, which is not to be changed."""
     kinds = {kind for operation in _OPERATIONS for kind in operation.answers.values() if not isinstance(kind, str)}
     named: list[Any] = [
-        (kind.__name__, "serialization", TypeAdapter(kind)) for kind in sorted(kinds | {told.FaultDocument}, key=str)
+        (kind.__name__, "serialization", TypeAdapter(kind))
+        for kind in sorted(kinds | {told.FaultDocument, told.HappeningDocument}, key=str)
     ]
     _, schemas = TypeAdapter.json_schemas(named, ref_template=_SCHEMA)
     paths: dict[str, Any] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.admin.refusals import AdminRequestInvalid
+from gateway.feed import OUTCOMES, Wanted
 from gateway.history import Query
 from gateway.model import State
 
@@ -43,6 +44,21 @@ def search(parameters: Iterable[tuple[str, str]]) -> Query:
     limit = number("limit", document.get("limit", PAGE), least=1, most=MOST_PER_PAGE)
     before = cursor(document["before"]) if "before" in document else None
     return Query(**fields, state=State(state) if state else None, limit=limit, before=before)
+
+
+def wanted(parameters: Iterable[tuple[str, str]]) -> Wanted:
+    """Return what a follower wants, from URL parameters; `outcome` may be given several times.
+
+    Raises AdminRequestInvalid.
+    """
+    given = list(parameters)
+    outcomes = frozenset(value for key, value in given if key == "outcome")
+    document = _document(((key, value) for key, value in given if key != "outcome"), ())
+    require_keys(document, ("source", "type", "outcome"), "the query")
+    if unknown := sorted(outcomes - set(OUTCOMES)):
+        raise AdminRequestInvalid(f"outcome {unknown[0]!r} is not one of {', '.join(OUTCOMES)}")
+    fields = {key: _text(key, document[key]) for key in ("source", "type") if key in document}
+    return Wanted(**fields, outcomes=outcomes)
 
 
 def cursor(text: str) -> tuple[int, int]:

@@ -22,6 +22,8 @@ from gateway.cli import (
     send,
     serve,
     shadow,
+    stats,
+    tail,
     trial,
 )
 from gateway.cli.options import tell
@@ -41,6 +43,8 @@ for group in (
     send,
     provider,
     inspect,
+    tail,
+    stats,
     events,
     doctor,
     replay,

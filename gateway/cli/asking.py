@@ -54,16 +54,24 @@ class Serving:
 
     def get(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
         """Return the document of a path. Raises NotServed, BrokenOff or Refused."""
-        with self.answer("GET", f"{path}?{urlencode(parameters)}" if parameters else path) as response:
+        with self._answer("GET", f"{path}?{urlencode(parameters)}" if parameters else path) as response:
             return _document(response, self.at.url)
 
     def post(self, path: str, document: Any) -> Any:
         """Return the answer to a document. Raises NotServed, BrokenOff or Refused."""
-        with self.answer("POST", path, orjson.dumps(document)) as response:
+        with self._answer("POST", path, orjson.dumps(document)) as response:
             return _document(response, self.at.url)
 
+    def lines(self, path: str) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come. Raises NotServed, BrokenOff or Refused."""
+        with self._answer("GET", path) as response:
+            if response.status != http.client.OK:
+                _document(response, self.at.url)
+            while line := response.readline():
+                yield line
+
     @contextmanager
-    def answer(self, method: str, path: str, body: bytes | None = None) -> Iterator[http.client.HTTPResponse]:
+    def _answer(self, method: str, path: str, body: bytes | None = None) -> Iterator[http.client.HTTPResponse]:
         """Ask, and give the answer to be read. Raises NotServed or BrokenOff."""
         where = urlsplit(self.at.url)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=TIMEOUT_SECONDS)
@@ -100,8 +108,8 @@ def ask(config: Config, path: str, parameters: Mapping[str, str], otherwise: Cal
     if asked := serving(config):
         try:
             return asked.get(path, parameters)
-        except NotServed:
-            pass
+        except (NotServed, BrokenOff):
+            pass  # it ended, or is about to, and leaves the file
         except Refused as refusal:
             if refusal.status != http.client.UNAUTHORIZED:
                 raise

@@ -15,6 +15,7 @@ from yarl import URL
 
 from gateway import refusals
 from gateway.admin import openapi
+from gateway.feed import OUTCOMES
 from gateway.model import State
 from tests.signed import dumps
 from tests.world import World, running_world
@@ -248,3 +249,10 @@ async def test_what_happens_is_told_as_described(world: World) -> None:
     for one in told:
         Draft202012Validator(schema).validate(one)
     assert [(one["delivery_id"], one["outcome"]) for one in told] == [("evt_2", "accepted"), ("evt_2", "forwarded")]
+
+
+def test_every_path_is_documented() -> None:
+    """docs/admin.md names every path and every outcome that can be followed."""
+    page = (FILE.parent / "admin.md").read_text()
+    assert [path for path in openapi.document()["paths"] if f"`{path}`" not in page] == []
+    assert [outcome for outcome in OUTCOMES if f"`{outcome}`" not in page] == []

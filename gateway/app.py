@@ -268,6 +268,7 @@ class Gateway:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
             self._watch_space()
             await asyncio.to_thread(self._refusals.save)
+            self.metrics.give_up(self._refusals.seconds(self.receiver.sources))
             secrets.look(self.receiver.sources, self.clock.wall())
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS

@@ -108,8 +108,8 @@ class Inbox(Protocol):
     async def activity(self, since: int, limit: int) -> Activity:
         """Tell what was received and settled at or after `since`, at most the newest `limit` of each, and what waits.
 
-        `since` is compared with the times of receipt and of settlement. An entry whose body retention has taken is not
-        told.
+        `since` is compared with the times of receipt and of settlement. What was settled and has lost its body to
+        retention may be left out.
         """
         ...
 

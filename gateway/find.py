@@ -70,6 +70,7 @@ def _file(path: Path) -> ModuleType:
     path = path.resolve()
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise TransformError("is not a reference to a module; name a file such as ./transforms/acme.py")
+    user_code.admit(path.parent)  # also without the file, so that whoever waits for it looks there
     if not path.is_file():
         raise TransformError(
             f"was not found: there is no file {path}; correct it, relative to the configuration's folder"

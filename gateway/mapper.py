@@ -56,6 +56,12 @@ class Mapper:
         return next(exact, None) or next(fitting, self) if self.routes else self
 
     @property
+    def described(self) -> str:
+        """All transforms by reference, and which types those of routes are for."""
+        routes = ", ".join(f"{route.reference} for {pattern}" for pattern, route in self.routes)
+        return f"{self.reference} ({routes})" if routes else self.reference
+
+    @property
     def package(self) -> str:
         """The top-level package in which the transform's own code lives."""
         module, colon, _ = self.reference.partition(":")

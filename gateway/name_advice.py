@@ -39,21 +39,11 @@ _PAST_OF = {
 _PAST = {*_PAST_OF.values(), "done", "gone", "came", "sold", "went"}
 _NOT_PAST = {"bed", "embed", "exceed", "feed", "need", "proceed", "seed", "speed", "succeed"}
 _REGULAR = {
-    *("accept", "add", "approve", "archive", "assign", "cancel", "change", "close", "complete", "confirm", "create"),
-    *("delete", "deliver", "enable", "expire", "fail", "finish", "invite", "merge", "move", "open", "place", "publish"),
-    *(
-        "receive",
-        "refund",
-        "register",
-        "reject",
-        "remove",
-        "rename",
-        "request",
-        "resolve",
-        "return",
-        "update",
-        "upload",
-    ),
+    *("accept", "add", "approve", "archive", "assign", "cancel", "change", "close"),
+    *("complete", "confirm", "create", "delete", "deliver", "enable", "expire", "fail"),
+    *("finish", "invite", "merge", "move", "open", "place", "publish", "push"),
+    *("receive", "refund", "register", "reject", "remove", "rename", "request", "resolve"),
+    *("return", "update", "upload"),
 }
 
 

@@ -36,7 +36,7 @@ async def run(
         results += await _Stint(items[len(results) :], frozenset(hung), patience, ran).results(crew)
         if len(results) < len(items):
             entry, mapper = items[len(results)]
-            hung.add(mapping(mapper))
+            hung.add(hung_key(mapper, patience))
             seconds = min(mapper.timeout_seconds, patience)
             results.append(given_up(mapper, seconds))
             ran(entry, mapper, seconds)
@@ -44,9 +44,12 @@ async def run(
     return results
 
 
-def mapping(mapper: Mapper) -> MappingKey:
-    """Return what tells a source's transform from others, also where the function cannot be hashed."""
-    return mapper.source, id(mapper.function)
+def hung_key(mapper: Mapper, patience: float) -> MappingKey:
+    """Return what is left alone in a batch once it hung: all of the source where others wait, else that transform.
+
+    A transform is told by its `id`, as a function need not be hashable.
+    """
+    return mapper.source, id(mapper.function) if patience == math.inf else 0
 
 
 class _Stint:
@@ -107,7 +110,8 @@ class _Stint:
             since = self._since = time.monotonic()
             self._thread = threading.get_ident()
         for entry, mapper in self._items:
-            result = Postponed(mapper.source) if mapping(mapper) in self._hung else apply(entry, mapper)
+            hung = hung_key(mapper, self._patience) in self._hung
+            result = Postponed(mapper.source) if hung else apply(entry, mapper)
             with self._lock:
                 if self._abandoned:
                     return False

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 
 from gateway import threaded
 from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
@@ -14,7 +15,7 @@ from gateway.isolation.pool import Pool
 from gateway.looped import Blocked, TransformLoop
 from gateway.mapper import Isolation, Mapper
 from gateway.stamp import Stamped, Transform, stamp
-from gateway.threaded import Item, MappingKey, Ran, mapping, untold
+from gateway.threaded import Item, MappingKey, Ran, hung_key, untold
 from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
@@ -38,6 +39,14 @@ class Runner:
         self._pools: dict[Isolation, Pool] = {}
         self._batches: set[asyncio.Future[list[Results]]] = set()
         self._ends: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Be used and then closed."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
 
     async def prepare(self, mappers: Iterable[Mapper]) -> None:
         """Start the worker processes that mappers need beforehand. Raises TransformError where one cannot be made."""
@@ -64,7 +73,8 @@ class Runner:
 
         Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
         one of them hangs and not the sum. One that takes longer than our patience (seconds) has hung without a fault:
-        it is postponed as well, to be run with all of its time where nobody waits for it.
+        it is postponed as well, to be run with all of its time where nobody waits for it. In worker processes patience
+        is for all of a source's entries together, as one that ends its process costs the start of another.
         """
         chosen = [(entry, mapper.chosen(entry.delivery.type)) for entry, mapper in items]
         await self.prepare(mapper for _, mapper in chosen)
@@ -124,7 +134,7 @@ class Runner:
     async def _looped(self, index: int, item: Item, hung: set[MappingKey], patience: float, ran: Ran) -> Results:
         entry, mapper = item
         async with self._slots:
-            if mapping(mapper) in hung:
+            if hung_key(mapper, patience) in hung:
                 return [(index, Postponed(mapper.source))]
             if (loop := self._loops.get(mapper.source)) is None:
                 loop = self._loops[mapper.source] = TransformLoop(f"transform {mapper.source}")
@@ -139,7 +149,7 @@ class Runner:
                     self._loops.pop(mapper.source).dismiss()
             finally:
                 ran(entry, mapper, time.monotonic() - begun)
-            hung.add(mapping(mapper))
+            hung.add(hung_key(mapper, patience))
             return [(index, result)]
 
     def _end_unused(self, pool: Pool) -> None:
@@ -150,22 +160,26 @@ class Runner:
 
 
 async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], *, patience: float, ran: Ran) -> Results:
+    """Map an entry in a worker process; our patience covers the wait for one, and for one that takes its place."""
     entry, mapper = item
-    seconds = min(mapper.timeout_seconds, patience)
-    seat = await pool.take()
+    key = hung_key(mapper, patience)
     try:
-        if mapping(mapper) in hung:
-            return [(index, Postponed(mapper.source))]
-        begun = time.monotonic()
-        try:
-            result = await pool.run(seat, entry, mapper, seconds)
-        finally:
-            ran(entry, mapper, time.monotonic() - begun)
+        async with asyncio.timeout(None if patience == math.inf else patience):
+            seat = await pool.take()
+            try:
+                if key in hung:
+                    return [(index, Postponed(mapper.source))]
+                begun = time.monotonic()
+                result = await pool.run(seat, entry, mapper)
+                ran(entry, mapper, time.monotonic() - begun)
+            finally:
+                pool.put_back(seat)
     except Overdue:
-        result = given_up(mapper, seconds)
-        hung.add(mapping(mapper))
-    finally:
-        pool.put_back(seat)
+        result = given_up(mapper, mapper.timeout_seconds)
+        ran(entry, mapper, mapper.timeout_seconds)
+        hung.add(key)
+    except TimeoutError:
+        result = Postponed(mapper.source)
     if isinstance(result, Postponed):
-        hung.add(mapping(mapper))
+        hung.add(key)
     return [(index, result)]

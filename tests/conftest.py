@@ -1,11 +1,12 @@
 """What tests of the whole gateway, or of all but its edge, stand on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.dev.event_api import LocalEventApi
+from tests import process
 from tests.bench import Bench, running_bench
 from tests.world import EVENT_KEY, World, running_world
 
@@ -39,3 +40,10 @@ async def event_api() -> AsyncIterator[LocalEventApi]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    """End the gateways of a test that failed."""
+    yield
+    process.kill_all()

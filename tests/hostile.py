@@ -19,7 +19,7 @@ def told(delivery):
 
 def held(delivery):
     while not os.path.exists(os.path.join(os.path.dirname(__file__), "go")):
-        pass
+        time.sleep(0.01)
     raise LookupError("held up")
 
 def blocks(delivery):
@@ -67,11 +67,18 @@ def interrupts(delivery):
 def recurses(delivery):
     return recurses(delivery)
 
+def opened():
+    return [number for number in map(int, os.listdir("/dev/fd")) if number > 2]
+
 def closes(delivery):
-    os.closerange(3, 100)
+    for number in opened():
+        try:
+            os.close(number)
+        except OSError:
+            pass
 
 def writes(delivery):
-    for number in range(3, 50):
+    for number in opened():
         try:
             os.write(number, b'x' * 64)
         except OSError:

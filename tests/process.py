@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,16 @@ from tests.world import ENVIRON
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
+
+_children: list[asyncio.subprocess.Process] = []
+
+
+def kill_all() -> None:
+    """Kill what still runs, as it does where a test failed before it stopped its process."""
+    while _children:
+        if (child := _children.pop()).returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
 
 
 class Process:
@@ -40,6 +51,7 @@ class Process:
             sys.executable, "-m", "gateway", "serve", "--config", str(self._config),
             env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        _children.append(self._child)
         self._reader = asyncio.create_task(self._read())
         self._starts += 1
         started = await self.line("started", count=self._starts, within=START_SECONDS)

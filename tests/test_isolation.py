@@ -151,6 +151,23 @@ async def test_what_hangs_is_not_run_on_its_other_entries(tmp_path: Path) -> Non
     assert impatient == [Postponed("acme")]
 
 
+async def test_others_wait_no_longer_than_our_patience(tmp_path: Path) -> None:
+    """Neither what ends its process many times over nor a worker that is at something else holds up a batch for long.
+
+    What is at something else is not disturbed.
+    """
+    mappers = isolated(tmp_path, "ends", "held")
+    async with running() as runner:
+        results = await runner.run([(entry(id=f"n{n}"), mappers["ends"]) for n in range(200)], patience=0.5)
+        assert results[-1] == Postponed("acme")
+        holding = asyncio.create_task(runner.run([(entry(), mappers["held"])]))
+        await asyncio.sleep(0)
+        assert await runner.run([(entry(), mappers["held"])], patience=0.1) == [Postponed("acme")]
+        (tmp_path / "go").touch()
+        [held] = await holding
+    assert "held raised LookupError: held up" in str(held)
+
+
 async def test_workers_see_no_secret(tmp_path: Path) -> None:
     """A worker has the environment that it is given and nothing of the gateway's own, and its folder is found last."""
     mapper = isolated(tmp_path, "told", environ={"TOKEN": "for the transform"})["told"]

@@ -118,6 +118,19 @@ async def test_impatience_is_no_fault(runner: Runner) -> None:
     assert quick == Skip("b")
 
 
+async def test_one_that_hangs_speaks_for_its_source_in_company(runner: Runner) -> None:
+    """Where others wait, a source's other transforms are postponed too once one of them hung; by itself they run."""
+    gate = threading.Event()
+    slow = mapper(lambda _: gate.wait(AMPLE), timeout_seconds=TINY)
+    items = [(entry(), slow), (entry(id="n"), mapper(skips)), (entry(id="b"), mapper(skips, source="other"))]
+    hung, other, stranger = await runner.run(items, patience=AMPLE)
+    alone = await runner.run(items)
+    gate.set()
+    assert isinstance(hung, TransformError)
+    assert (other, stranger) == (Postponed("acme"), Skip("b"))
+    assert alone[1:] == [Skip("n"), Skip("b")]
+
+
 def test_types_choose_their_transform() -> None:
     """The very type comes first, then the pattern with most other characters, then fewest wildcards, then the order."""
     patterns = ["*", "invoice.*", "*.paid", "in*.paid", "invoice.paid", "a[*]", "charge.?", "charge.*", "in*ic?.*"]

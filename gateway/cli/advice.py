@@ -15,6 +15,7 @@ from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.history import EventName, Query
 from gateway.inbox.contract import Inbox
+from gateway.mapper import Mapper
 from gateway.name_advice import advise
 from gateway.sources import Source
 
@@ -27,28 +28,35 @@ def on_names(config: Config) -> list[str]:
 
     Only names that the user's own transforms give are looked at, and none that is the sender's own word for it.
     """
-    own = {name: source for name, source in build.sources(config).items() if _is_own(source)}
+    mappers = {name: _mappers(source) for name, source in build.sources(config).items()}
     found: dict[tuple[str, str], str] = {}
-    for name, source in own.items():
-        for literal, place in _literals(source):
+    for name, mapper in ((name, mapper) for name, of_source in mappers.items() for mapper in of_source):
+        for literal, place in _literals(mapper) if _is_own(mapper) else ():
             found.setdefault((name, advise(literal)), place)
+    # Which transform gave a name is not kept.
+    own = {name for name, of_source in mappers.items() if all(map(_is_own, of_source))}
     for event in _seen(config) if own else ():
         if event.source in own and event.renamed:
             found.setdefault((event.source, advise(event.name)), f"seen {event.count} times")
     return [f"{config.path}: sources.{name}: {advice} ({place})" for (name, advice), place in found.items() if advice]
 
 
-def _is_own(source: Source) -> bool:
-    return _module(source).partition(".")[0] != SHIPPED
+def _mappers(source: Source) -> list[Mapper]:
+    """Return the mappers of all of a source's transforms."""
+    return [source.mapper, *(route for _, route in source.mapper.routes)]
 
 
-def _module(source: Source) -> str:
-    return str(getattr(source.mapper.function, "__module__", ""))
+def _is_own(mapper: Mapper) -> bool:
+    return _module(mapper).partition(".")[0] != SHIPPED
 
 
-def _literals(source: Source) -> Iterator[tuple[str, str]]:
+def _module(mapper: Mapper) -> str:
+    return str(getattr(mapper.function, "__module__", ""))
+
+
+def _literals(mapper: Mapper) -> Iterator[tuple[str, str]]:
     """Yield the names that the transform's module gives literally as Event(name="..."), and the place of each."""
-    file = getattr(sys.modules.get(_module(source)), "__file__", None)
+    file = getattr(sys.modules.get(_module(mapper)), "__file__", None)
     if not file:
         return
     with suppress(OSError, ValueError, SyntaxError):

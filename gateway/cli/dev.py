@@ -7,13 +7,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Never
 
 import typer
 
-from gateway import user_code
 from gateway.addresses import local_url
 from gateway.app import Gateway, run
 from gateway.cli import report, running
@@ -24,13 +22,13 @@ from gateway.config import Config, default_path, load
 from gateway.dev import demo
 from gateway.dev.event_api import LocalEventApi
 from gateway.dev.post import post
-from gateway.dev.watch import Watch
 from gateway.errors import ConfigError
 from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
 from gateway.reload import Reloader
 from gateway.telemetry import logs
+from gateway.watch import Watch
 
 DEV_SERVER = "http://127.0.0.1:8288"
 LOCAL_EVENT_API_PORT = 8289
@@ -134,18 +132,12 @@ class _Session:
 
     async def _reload_on_change(self, gateway: Gateway, reloader: Reloader) -> Never:
         """Reload whenever the configuration or a transform is another; what is wrong with it is said in the log."""
-        watch = Watch(lambda: {str(self._path), *user_code.watched()})
-        used = self._path.read_bytes()
-        in_use = True
+        watch = Watch(self._path)
         never = asyncio.Event()
         while True:
             await gateway.clock.wait(never, LOOK_SECONDS)
-            if not watch.moved():
-                continue
-            with suppress(OSError):
-                wanted = self._path.read_bytes()
-                if not in_use or wanted != used or user_code.changed():
-                    in_use, used = await reloader.reload(), wanted
+            if watch.changed():
+                watch.failed = not await reloader.reload()
 
 
 async def _local_event_api() -> LocalEventApi:

@@ -11,14 +11,13 @@ import orjson
 import typer
 from rich.console import Console
 
-from gateway import build
+from gateway import build, build_mapper
 from gateway.cli import running
 from gateway.config import Config, default_path, load
 from gateway.dev import demo
 from gateway.errors import ConfigError, GatewayError, InboxLocked, InboxUnsupported, TransformError
 from gateway.sources import Source
 from gateway.transform import Mapper
-from gateway.transform import load as load_transform
 
 ConfigOption = Annotated[
     Path | None,
@@ -31,7 +30,11 @@ TypeOption = Annotated[str, typer.Option("--type", metavar="TYPE", help="Only of
 ReasonOption = Annotated[str, typer.Option(metavar="TEXT", help="Only with this text in their reason.")]
 SinceOption = Annotated[str, typer.Option(metavar="TIME", help="Received at or after: ISO 8601 (UTC), or 2h, 3d ago.")]
 TransformOption = Annotated[
-    str, typer.Option(metavar="REFERENCE", help="The transform to run in place of the source's, as in gateway.toml.")
+    str,
+    typer.Option(metavar="REFERENCE", help="The transform to run in place of all of the source's, as in gateway.toml."),
+]
+ForOption = Annotated[
+    str, typer.Option("--for", metavar="PATTERN", help="Let --transform take the place of this type pattern's alone.")
 ]
 UntilOption = Annotated[str, typer.Option(metavar="TIME", help="Received before: ISO 8601 (UTC), or 2h, 3d ago.")]
 
@@ -55,10 +58,15 @@ def load_to_look(path: Path | None) -> Config:
 
 
 def _load_here(path: Path | None, provide: demo.Provide) -> Config:
-    chosen = path or default_path()
-    if not names_a_file(path) and not chosen.exists() and running.MADE.exists():
-        chosen = running.MADE
+    chosen = file_here(path)
     return running.adopt(load(chosen, demo.environment(chosen, os.environ, provide)))
+
+
+def file_here(path: Path | None) -> Path:
+    """Return the named file, or the default one, or the one that `gateway dev` made where that alone exists."""
+    chosen = path or default_path()
+    made = not names_a_file(path) and not chosen.exists() and running.MADE.exists()
+    return running.MADE if made else chosen
 
 
 def names_a_file(path: Path | None) -> bool:
@@ -74,22 +82,12 @@ def find_source(config: Config, name: str) -> Source:
     return build.sources(config)[name]
 
 
-def mapper_of(config: Config, source: Source, reference: str) -> Mapper:
-    """Return the source's mapper with another transform in it. Raises ConfigError when that cannot be loaded."""
-    own = source.mapper
+def mapper_with(config: Config, own: Mapper, reference: str, pattern: str) -> Mapper:
+    """Return a source's mapper with another transform in it. Raises ConfigError when that cannot be loaded."""
     try:
-        function = load_transform(reference, config.path.parent)
+        return build_mapper.changed(own, reference, config.path.parent, pattern)
     except TransformError as error:
         raise ConfigError([f"--transform: {error}"]) from error
-    return Mapper(
-        source=own.source,
-        reference=reference,
-        function=function,
-        prefix=own.prefix,
-        timeout_seconds=own.timeout_seconds,
-        metadata=own.metadata,
-        big_integers=own.big_integers,
-    )
 
 
 def plain(text: object) -> str:

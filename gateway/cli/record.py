@@ -12,11 +12,11 @@ import typer
 
 from gateway import recording
 from gateway.cli.options import ConfigOption, complain, find_source, line, load_to_look
-from gateway.cli.stored import delivery_of
+from gateway.cli.stored import history_of
 from gateway.errors import ConfigError, TransformError
 from gateway.golden import cases, masking, trial
 from gateway.model import Delivery
-from gateway.sources import Source
+from gateway.transform import Mapper
 
 MAX_NAME = 60
 
@@ -50,8 +50,8 @@ def record(
     them. Tells what was masked: read the pair before you commit it. Exits 1 when the transform fails.
     """
     loaded = load_to_look(config)
-    stored = delivery_of(loaded, identifier, source)
-    chosen = find_source(loaded, stored.source)
+    stored = history_of(loaded, identifier, source or "").entry.delivery
+    mapper = find_source(loaded, stored.source).mapper.chosen(stored.type)
     rules = masking.Rules(
         (*loaded.record.mask, *(mask or ())),
         (*loaded.record.keep, *(keep or ())),
@@ -59,7 +59,7 @@ def record(
     )
     masked, told = masking.mask(stored, rules)
     path = _free(out, name or _case(stored))
-    events = _events(masked, chosen, stored)
+    events = _events(masked, mapper, stored)
     out.mkdir(parents=True, exist_ok=True)
     path.write_bytes(recording.dumps(masked))
     cases.expected(path).write_text(events, encoding="utf-8")
@@ -67,12 +67,12 @@ def record(
         line(f"masked {place}")
     line(f"{path}")
     line(f"{cases.expected(path)}")
-    line(f'to test it: gateway_golden = ["{out} = {chosen.mapper.reference} prefix={chosen.mapper.prefix}"]')
+    line(f'to test it: gateway_golden = ["{out} = {mapper.reference} prefix={mapper.prefix}"]')
 
 
-def _events(masked: Delivery, source: Source, stored: Delivery) -> str:
+def _events(masked: Delivery, mapper: Mapper, stored: Delivery) -> str:
     """Return the events of the masked delivery, as the pytest plugin will make them; warn where they are others."""
-    mapper = replace(source.mapper, metadata=False, big_integers="number")
+    mapper = replace(mapper, routes=(), metadata=False, big_integers="number")
     events = trial.made(masked, mapper, network=True)
     try:
         before = trial.made(stored, mapper, network=True)

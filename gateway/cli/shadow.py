@@ -14,6 +14,7 @@ from gateway.cli import moments
 from gateway.cli.interruption import INTERRUPTED, ctrl_c
 from gateway.cli.options import (
     ConfigOption,
+    ForOption,
     JsonOption,
     SinceOption,
     TransformOption,
@@ -23,7 +24,7 @@ from gateway.cli.options import (
     err,
     find_source,
     load_to_look,
-    mapper_of,
+    mapper_with,
     write_json,
 )
 from gateway.cli.shadow_report import document, report_on
@@ -39,7 +40,7 @@ from gateway.transform import Mapper
 NO_LIMIT = sys.maxsize
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for review, too.")]
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")]
+LimitOption = Annotated[int, typer.Option(min=1, show_default="all", help="At most so many, the oldest first.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +52,7 @@ def shadow(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source whose deliveries are taken.")],
     *,
     transform: TransformOption,
+    pattern: ForOption = "",
     since: SinceOption = "",
     until: UntilOption = "",
     kind: TypeOption = "",
@@ -62,12 +64,13 @@ def shadow(
 ) -> None:
     """Run another transform over stored deliveries and report what it would change; nothing is sent or kept.
 
-    It is compared with the source's own transform as it is now. Exits 1 when the other one fails on any delivery.
+    It is compared with what the source does now: its transform, or that of each type.
+
+    Exits 1 when the other one fails on any delivery.
     """
     loaded = load_to_look(config)
-    chosen = find_source(loaded, source)
-    own = chosen.mapper
-    mappers = own, mapper_of(loaded, chosen, transform)
+    own = find_source(loaded, source).mapper
+    mappers = own, mapper_with(loaded, own, transform, pattern)
     query = Query(
         source=source,
         type=kind,
@@ -78,7 +81,7 @@ def shadow(
     )
     tally = Tally(show_values=show_values)
     complete = read(loaded, lambda inbox: _run(inbox, query, mappers, tally, quiet=json))
-    references = own.reference, transform
+    references = mappers[0].described, mappers[1].described
     if json:
         write_json(document(tally, source, references))
     else:

@@ -14,16 +14,19 @@ import typer
 from gateway.cli import trial_diff
 from gateway.cli.options import (
     ConfigOption,
+    ForOption,
     JsonOption,
     TransformOption,
     complain,
+    file_here,
     find_source,
     load_to_look,
-    mapper_of,
+    mapper_with,
     out,
     write_json,
 )
-from gateway.cli.trial_delivery import from_file, from_inbox
+from gateway.cli.stored import history_of
+from gateway.cli.trial_delivery import from_file
 from gateway.cli.watching import rerun_on_change
 from gateway.config import Config
 from gateway.errors import ConfigError, TransformError
@@ -45,7 +48,9 @@ HeaderOption = Annotated[
     list[Any] | None,
     typer.Option(metavar="'NAME: VALUE'", parser=_header, help="A header for a body (repeatable)."),
 ]
-DiffOption = Annotated[bool, typer.Option("--diff", help="Compare with what was sent, and with --transform.")]
+DiffOption = Annotated[
+    bool, typer.Option("--diff", help="Compare with what was sent, and with what --transform replaces.")
+]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Run again whenever the transform or the file changes.")]
 
 
@@ -59,6 +64,7 @@ def try_(
     what: Annotated[str, typer.Argument(metavar="FILE|ID", help="A body, a recorded delivery, or a delivery id.")],
     *,
     transform: TransformOption = "",
+    pattern: ForOption = "",
     diff: DiffOption = False,
     watch: WatchOption = False,
     header: HeaderOption = None,
@@ -70,13 +76,11 @@ def try_(
     Exits 1 when the transform fails, or when the gateway would not have taken the file.
     """
 
-    def run() -> Config:
-        loaded = load_to_look(config)
-        _try(loaded, source, what, transform, header or [], diff=diff, json=json)
-        return loaded
+    def run() -> None:
+        _try(load_to_look(config), source, what, (transform, pattern), header or [], diff=diff, json=json)
 
     if watch:
-        rerun_on_change(run, config, (Path(what),), transform)
+        rerun_on_change(run, file_here(config), Path(what))
     else:
         run()
 
@@ -85,34 +89,35 @@ def _try(
     loaded: Config,
     source: str,
     what: str,
-    transform: str,
+    other: tuple[str, str],
     headers: list[tuple[str, str]],
     *,
     diff: bool,
     json: bool,
 ) -> None:
+    if other[1] and not other[0]:
+        raise ConfigError(["--for: says which types --transform is for, and that is not given; give both"])
     chosen = find_source(loaded, source)
-    mapper = mapper_of(loaded, chosen, transform) if transform else chosen.mapper
+    own = chosen.mapper
+    mapper = mapper_with(loaded, own, *other) if other[0] else own
     path = Path(what)
-    history = None if path.exists() else from_inbox(loaded, source, what)
-    if diff and history is None and not transform:
+    history = None if path.exists() else history_of(loaded, what, source, or_file=True)
+    if diff and history is None and mapper is own:
         raise ConfigError(["--diff: a file was never sent; name a stored delivery, or another --transform to compare"])
     delivery = history.entry.delivery if history else from_file(path, chosen, headers)
-    mappers = [mapper, chosen.mapper] if diff and transform else [mapper]
+    mappers = [mapper, own] if diff and mapper is not own else [mapper]
     mapped, *configured = asyncio.run(_map(Entry(0, delivery), mappers))
     events = _events(mapped)
     if not diff:
         _show(events, json=json)
         return
-    trial_diff.tell(events, history, configured[0] if configured else None, chosen.mapper.reference, json=json)
+    reference = own.chosen(delivery.type).reference
+    trial_diff.tell(events, history, configured[0] if configured else None, reference, json=json)
 
 
 async def _map(entry: Entry, mappers: list[Mapper]) -> list[Mapped]:
-    runner = Runner()
-    try:
+    async with Runner() as runner:
         return await runner.run([(entry, mapper) for mapper in mappers])
-    finally:
-        await runner.close()
 
 
 def _events(mapped: Mapped) -> tuple[StampedEvent, ...]:
@@ -130,6 +135,7 @@ def _events(mapped: Mapped) -> tuple[StampedEvent, ...]:
 
 def _quoted(sentence: str) -> str:
     """Return the line of the user's code whose place a sentence ends with."""
+    linecache.checkcache()
     place = _PLACE.search(sentence)
     code = linecache.getline(place[1], int(place[2])).strip() if place else ""
     return f" in the line: {code}" if code else ""

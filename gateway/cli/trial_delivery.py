@@ -1,4 +1,4 @@
-"""The delivery that `gateway try` runs a transform on: recorded in a file, made of a body, or stored in the inbox."""
+"""The delivery that `gateway try` runs a transform on: recorded in a file, or made of a body."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from pathlib import Path
 import orjson
 
 from gateway import recording
-from gateway.cli.store import inbox_file, read
-from gateway.config import Config
 from gateway.errors import ConfigError, InvalidPayload, TransformError
-from gateway.history import History, Query
-from gateway.inbox.contract import Inbox
 from gateway.model import Delivery, Request
 from gateway.rejections import RequestRejected
 from gateway.sources import Source
@@ -50,18 +46,3 @@ def _is_meant_as_recording(content: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(document, dict) and {"source", "provider", "received_at"} <= document.keys()
-
-
-def from_inbox(config: Config, source: str, identifier: str) -> History:
-    """Return what the inbox has of a delivery, with its body. Raises ConfigError where it has none."""
-
-    async def find(inbox: Inbox) -> History | None:
-        found = await inbox.search(Query(id=identifier, source=source, limit=1))
-        return await inbox.get(found[0].entry.key) if found else None
-
-    history = read(config, find) if inbox_file(config) else None
-    if history is None:
-        raise ConfigError([f"{identifier}: neither a file nor the id of a delivery that {source} has in the inbox"])
-    if not history.body_kept:
-        raise ConfigError([f"{identifier}: its body is gone, as inbox.retention_days have passed"])
-    return history

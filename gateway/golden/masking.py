@@ -151,11 +151,11 @@ class _Masking:
 
     def _named(self, where: str, path: tuple[str, ...], value: Any) -> Any:
         if isinstance(value, int):
-            self._tell(where, path, "name of the field")
+            self._tell(where, path, "by its name")
             return self._fakes.number(value)
         looked = self._looks(where, path, value)
         if looked == value and value:
-            self._tell(where, path, "name of the field")
+            self._tell(where, path, "by its name")
             return self._fakes.text(value)
         return looked
 

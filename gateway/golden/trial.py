@@ -85,10 +85,7 @@ def _prefix(name: str) -> str:
 
 
 async def _run(delivery: Delivery, mapper: Mapper) -> object:
-    runner = Runner()
-    try:
+    async with Runner() as runner:
         [mapped] = await runner.run([(Entry(1, delivery), mapper)])
         await asyncio.sleep(APART_SECONDS)
-    finally:
-        await runner.close()
-    return mapped
+        return mapped

@@ -67,8 +67,8 @@ class Pool:
         """Let others have the seat."""
         self._free.put_nowait(seat)
 
-    async def run(self, seat: _Seat, entry: Entry, mapper: Mapper, seconds: float) -> Mapped:
-        """Map an entry. Raises Overdue where the transform had to be killed after so many seconds.
+    async def run(self, seat: _Seat, entry: Entry, mapper: Mapper) -> Mapped:
+        """Map an entry. Raises Overdue where the transform had to be killed at its time limit, as when cancelled.
 
         A worker that ended or found no memory may owe that to earlier entries, so a fresh one has a second try.
         """
@@ -80,7 +80,7 @@ class Pool:
                 seat.replace()
                 return Postponed(mapper.source, f"its worker process cannot be started: {error}", UNSTARTED_MS)
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(mapper.timeout_seconds):
                     return frames.read_answer(await worker.ask(frames.job(entry, mapper)))
             except TimeoutError:
                 seat.replace()

@@ -33,7 +33,7 @@ th {{ color: var(--quiet); font-weight: 500; text-align: left; white-space: nowr
 th, td {{ border-bottom: 1px solid var(--line); padding: .45rem 1rem .45rem 0; vertical-align: top; }}
 td {{ overflow-wrap: anywhere; }}
 .number {{ font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }}
-code {{ font: 13px/1.5 ui-monospace, monospace; }}
+code {{ font: 13px/1.5 ui-monospace, monospace; overflow-wrap: normal; }}
 del, ins {{ border-radius: .25rem; padding: .1rem .35rem; text-decoration: none; }}
 del {{ background: var(--old); }}
 ins {{ background: var(--new); }}

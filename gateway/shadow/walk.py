@@ -27,17 +27,15 @@ async def walk(
 
     Both see each delivery anew, so neither sees what the other did to a payload. `progress` is told how many are done.
     """
-    runner, after = Runner(), query.after
-    try:
+    old, new = mappers
+    after = query.after
+    async with Runner() as runner:
         while (left := query.limit - tally.deliveries) > 0 and not stop.is_set():
             entries = await inbox.stored(replace(query, after=after, limit=min(left, STEP)))
             if not entries:
                 break
-            old, new = mappers
             mapped = await runner.run([(entry, mapper) for mapper in (old, new) for entry in entries])
             for index, entry in enumerate(entries):
                 tally.add(entry.delivery, mapped[index], mapped[len(entries) + index])
             after = entries[-1].key
             progress(tally.deliveries)
-    finally:
-        await runner.close()

@@ -4,6 +4,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.stored import configure, store
+from tests.world import TOML
 
 TRANSFORMS = """
 from gateway import Event
@@ -52,6 +53,15 @@ def test_advice(cli: Cli) -> None:
         f"{start}ping does not tell what happened to what; write it as noun.verb, such as order.created ({file}:7)",
     ]
     assert "advice: " in cli("check").out
+
+
+def test_advice_on_every_transform(cli: Cli, folder: Path) -> None:
+    """The transform of each type is looked at, beside a shipped default too, whose names in the inbox are let be."""
+    own = '[sources.own]\nprovider = "hmac"\nverify = "none"\n[sources.own.transforms]\n"x*" = "own_map:transform"\n'
+    (folder / "gateway.toml").write_text(TOML.format(url="http://127.0.0.1:9") + own)
+    store([{}], names=["order.update"])
+    told = cli("check", "--json").json["advice"]
+    assert [sentence.split(": sources.own: ")[1].split(" ")[0] for sentence in told] == ["order.create", "ping"]
 
 
 def test_advice_on_names_that_were_sent(cli: Cli) -> None:

@@ -33,10 +33,14 @@ def recorded() -> list[str]:
     return [path.name for path in Path().glob("*.json")]
 
 
-def map_by(code: str) -> None:
-    """Give the source acme a transform of one's own."""
+def map_by(code: str, *, kind: str = "") -> None:
+    """Give the source acme a transform of one's own, or deliveries of a type another one, `paid`."""
     Path("own_map.py").write_text(code)
-    text = read("gateway.toml").replace('prefix = "acme"', 'prefix = "acme"\ntransform = "own_map:transform"')
+    text = read("gateway.toml")
+    if kind:
+        text += f'[sources.acme.transforms]\n"{kind}" = "own_map:paid"\n'
+    else:
+        text = text.replace('prefix = "acme"', 'prefix = "acme"\ntransform = "own_map:transform"')
     Path("gateway.toml").write_text(text)
 
 
@@ -61,7 +65,7 @@ async def test_pair(beside: Beside) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
         "masked body: customer.email (e-mail address)",
-        "masked body: customer.name (name of the field)",
+        "masked body: customer.name (by its name)",
         "masked body: note (e-mail address)",
         "golden/order_paid.delivery.json",
         "golden/order_paid.events.json",
@@ -83,6 +87,15 @@ async def test_the_pair_passes(beside: Beside) -> None:
     result = await beside("record", "acme-1")
     code, out = await asyncio.to_thread(run_pytest, result.out.splitlines()[-1].removeprefix("to test it: "))
     assert (code, "1 passed" in out) == (0, True)
+
+
+async def test_the_transform_of_its_type(beside: Beside) -> None:
+    """The pair is made by the transform that the delivery's type leads to, and that one is named for pytest."""
+    await stored(beside)
+    map_by("from gateway import Event\ndef paid(delivery):\n    return Event(name='paid', data={})\n", kind="order.*")
+    result = await beside("record", "acme-1")
+    assert json.loads(read("order_paid.events.json"))[0]["name"] == "acme/paid"
+    assert "= own_map:paid prefix=acme" in result.out
 
 
 async def test_rules(beside: Beside) -> None:
@@ -152,7 +165,7 @@ async def test_unknown_id(beside: Beside) -> None:
     await stored(beside)
     result = await beside("record", "nothing")
     assert (result.code, result.out) == (2, "")
-    assert result.err == "nothing: neither a delivery nor an event in the inbox has this id\n"
+    assert result.err == f"nothing: no delivery or event in {Path.cwd()}/inbox.db has this id\n"
 
 
 def test_without_an_inbox(cli: Cli) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.cli import child
 from tests.cli.conftest import Beside, Cli
 from tests.cli.stored import configure, store
+from tests.world import TOML
 
 TRANSFORMS = """
 import asyncio
@@ -110,6 +111,38 @@ def test_nothing_changes(cli: Cli) -> None:
     store([{"kind": "same"}], days_ago=0)
     found = cli("shadow", "own", "--transform", "own_map:new", "--limit", "1", "--json")
     assert (found.code, found.json["deliveries"], found.json["changed"], found.json["fields"]) == (0, 1, 0, [])
+
+
+ROUTES = """
+[sources.own]
+provider = "hmac"
+verify = "none"
+prefix = "shop"
+transform_timeout_seconds = 0.3
+{isolation}
+[sources.own.transforms]
+"order" = "own_map:new"
+default = "own_map:transform"
+"""
+
+
+@pytest.mark.parametrize("isolation", ["", 'isolation = "process"'], ids=["thread", "process"])
+def test_routes(cli: Cli, folder: Path, isolation: str) -> None:
+    """The old side is what each type leads to, the new one what takes the place of all or of one pattern's.
+
+    Both run as the source's transforms do, within its time: one that never ends fails, and the report comes.
+    """
+    (folder / "gateway.toml").write_text(TOML.format(url="http://127.0.0.1:9") + ROUTES.format(isolation=isolation))
+    (folder / "own_map.py").write_text(TRANSFORMS + "def endless(delivery):\n    while True: pass\n")
+    same = cli("shadow", "own", "--transform", "own_map:new", "--json").json
+    assert (same["old"], same["changed"]) == ("own_map:transform (own_map:new for order)", 0)
+    other = cli("shadow", "own", "--transform", "own_map:endless", "--for", "x.*", "--json")
+    assert (other.json["changed"], other.json["failed"]) == (0, 1)
+    assert other.json["new"] == "own_map:transform (own_map:new for order, own_map:endless for x.*)"
+    late = cli("shadow", "own", "--transform", "own_map:endless", "--for", "order", "--json")
+    reasons = [failure["reason"] for failure in late.json["failures"]]
+    assert (late.code, late.json["failed"]) == (1, len(PAYLOADS))
+    assert reasons[0].startswith("own_map:endless took over 0.3 s")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,7 @@ def test_body_that_would_not_be_taken(cli: Cli, source: str, content: bytes, tol
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["stripe", "missing.json"], "missing.json: neither a file nor the id of a delivery that stripe has"),
+        (["stripe", "missing.json"], "missing.json: there is no such file, and there is no inbox yet at"),
         (["stripe", "."], ".: cannot be read (Is a directory)"),
         (["nobody", "body.json"], "sources.nobody: there is no such source; the sources are acme,"),
     ],
@@ -199,6 +200,85 @@ def test_the_line_that_failed(cli: Cli) -> None:
     assert "gateway/" not in told
 
 
+ROUTES = """
+[sources.routed]
+provider = "hmac"
+verify = "none"
+transform_timeout_seconds = 0.3
+{isolation}
+[sources.routed.delivery]
+type = "json:/type"
+[sources.routed.transforms]
+"item.*" = "routed_map:item"
+"item.paid" = "routed_map:paid"
+default = "routed_map:rest"
+"""
+ROUTED = """
+import os
+from gateway import Event
+
+def named(name):
+    return lambda delivery: Event(name=name, data={"pid": os.getpid()})
+
+item, paid, rest, other = map(named, ("item", "paid", "rest", "other"))
+
+def endless(delivery):
+    while True:
+        pass
+
+def ends(delivery):
+    os._exit(3)
+"""
+PROCESS = 'isolation = "process"'
+
+
+@pytest.fixture(params=["", PROCESS], ids=["thread", "process"])
+def routed(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Configure a source with a transform for each type, run in either way; return the way."""
+    isolation: str = request.param
+    with (folder / "gateway.toml").open("a") as file:
+        file.write(ROUTES.format(isolation=isolation))
+    (folder / "routed_map.py").write_text(ROUTED)
+    for kind in ("item.paid", "item.sent", "user.made"):
+        (folder / f"{kind}.json").write_bytes(dumps({"type": kind}))
+    return isolation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ["paid", "item", "rest"]),
+        (["--transform", "routed_map:other"], ["other", "other", "other"]),
+        (["--transform", "routed_map:other", "--for", "item.*"], ["paid", "other", "rest"]),
+        (["--transform", "routed_map:other", "--for", "default"], ["paid", "item", "other"]),
+        (["--transform", "routed_map:other", "--for", "user.*"], ["paid", "item", "other"]),
+    ],
+)
+def test_routes(cli: Cli, routed: str, arguments: list[str], names: list[str]) -> None:
+    """The type leads to its transform; another takes the place of all or of one pattern's, and runs alike."""
+    made = []
+    for kind in ("item.paid", "item.sent", "user.made"):
+        [event] = cli("try", "routed", f"{kind}.json", "--json", *arguments).json
+        made.append(event["name"].removeprefix("hmac/"))
+        assert (event["data"]["pid"] != os.getpid()) is (routed == PROCESS)
+    assert made == names
+
+
+def test_what_never_ends(cli: Cli, routed: str) -> None:
+    """The source's time limit holds, and what ends its process ends a worker alone."""
+    late = cli("try", "routed", "item.sent.json", "--transform", "routed_map:endless")
+    assert (late.code, late.err.startswith("routed_map:endless took over 0.3 s")) == (1, True)
+    if routed == PROCESS:
+        ended = cli("try", "routed", "item.sent.json", "--transform", "routed_map:ends")
+        assert "had its worker process end, twice: it ended with exit code 3" in ended.err
+
+
+def test_a_pattern_alone(cli: Cli) -> None:
+    """A pattern without another transform for it is a sentence."""
+    result = cli("try", "own", "body.json", "--for", "item.*")
+    assert (result.code, result.err.startswith("--for: ")) == (2, True)
+
+
 def write(file: str, content: bytes | str) -> None:
     """Write a file of the folder."""
     Path(file).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -214,3 +294,8 @@ async def test_watch(folder: Path) -> None:
         write("own_map.py", "def transform(delivery)")
         write("own_map.py", TRANSFORM.replace("item.{", "piece.{"))
         assert await names() == ["hmac/piece.0", "hmac/piece.1"]
+    reference = "./parts/made.py:transform"
+    async with child.watching("try", "own", "x.json", "--watch", "--json", "--transform", reference) as names:
+        (folder / "parts").mkdir()
+        write("parts/made.py", TRANSFORM)
+        assert await names() == ["hmac/item.0", "hmac/item.1"]

@@ -39,11 +39,11 @@ def masked(payload: Any, *, mask_: tuple[str, ...] = (), keep: tuple[str, ...] =
         ({"call": "0171 555 1234"}, r"9\d{3} \d{3} \d{4}", "phone number"),
         ({"x": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"}, r"sk_live_\d[a-z][A-Z]\w{21}", "token"),
         ({"x": "eyJhbGciOiJI.eyJzdWIiOiIx.sig-1"}, r"\w+\.\w+\.[a-z]{3}-\d", "token"),
-        ({"customer_name": "Jane O'Neill"}, r"[A-Z][a-z]{3} [A-Z]'[A-Z][a-z]{4}", "name of the field"),
-        ({"apiKey": "abc-123"}, r"[a-z]{3}-\d{3}", "name of the field"),
-        ({"webhook_secret": "öß"}, r"[a-z]{2}", "name of the field"),
-        ({"postal_code": "EC1A 1BB"}, r"[A-Z]{2}\d[A-Z] \d[A-Z]{2}", "name of the field"),
-        ({"ACCESS_TOKEN": "x1"}, r"[a-z]\d", "name of the field"),
+        ({"customer_name": "Jane O'Neill"}, r"[A-Z][a-z]{3} [A-Z]'[A-Z][a-z]{4}", "by its name"),
+        ({"apiKey": "abc-123"}, r"[a-z]{3}-\d{3}", "by its name"),
+        ({"webhook_secret": "öß"}, r"[a-z]{2}", "by its name"),
+        ({"postal_code": "EC1A 1BB"}, r"[A-Z]{2}\d[A-Z] \d[A-Z]{2}", "by its name"),
+        ({"ACCESS_TOKEN": "x1"}, r"[a-z]\d", "by its name"),
     ],
 )  # fmt: skip
 def test_what_is_masked(payload: dict[str, str], form: str, told: str) -> None:
@@ -88,8 +88,8 @@ def test_everything_inside() -> None:
     assert json.loads(made["raw"])["email"].endswith("@example.com")
     assert json.loads(made["raw"])["n"] == 1
     assert told == [
-        "body: address.floor (name of the field)",
-        "body: address.line (name of the field)",
+        "body: address.floor (by its name)",
+        "body: address.line (by its name)",
         "body: all (e-mail address)",
         "body: raw.email (e-mail address)",
     ]
@@ -114,9 +114,9 @@ def test_rules_of_ones_own() -> None:
     assert (made["vat"], made["lines"][0]["name"]) == ("DE1", "Bolt")
     assert made["contact"]["vat"] != "DE2"
     assert told == [
-        "body: contact.vat (name of the field)",
-        "body: lines.price (name of the field)",
-        "body: name (name of the field)",
+        "body: contact.vat (by its name)",
+        "body: lines.price (by its name)",
+        "body: name (by its name)",
     ]
 
 

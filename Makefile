@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden image bench torture fuzz clean
+.PHONY: help run test simulate check format schema openapi docs golden image bench torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ format: $(STAMP) ## Format the code
 
 schema: $(STAMP) ## Write docs/gateway.schema.json from the code
 	$(BIN)/python -m gateway.config > docs/gateway.schema.json
+
+openapi: $(STAMP) ## Write docs/openapi.json from the code
+	$(BIN)/python -m gateway.admin > docs/openapi.json
 
 docs: $(STAMP) ## Write docs/providers from the catalogue
 	$(BIN)/python -m gateway.dev.provider_pages docs/providers

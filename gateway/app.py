@@ -7,17 +7,21 @@ import random
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 from aiohttp import web
 
-from gateway import admin, build, build_inbox
+from gateway import admin, build, build_inbox, refusals
 from gateway.admin import address, api
 from gateway.admin.access import Access
+from gateway.admin.exposition import exposed
+from gateway.admin.inspection import Inspected, Inspection
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import AdminConfig, Config, ServerConfig
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
+from gateway.feed import Feed
 from gateway.forward import Forwarder, Leasing
 from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
@@ -25,6 +29,7 @@ from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
+from gateway.refusals import Refusals
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
@@ -60,6 +65,7 @@ class Gateway:
         self.clock = clock or SystemClock()
         self.metrics = Metrics(self.clock.wall)
         self.log = Log(on_crash=self.metrics.crashed)
+        self.feed = Feed(self.clock.wall)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
@@ -74,6 +80,7 @@ class Gateway:
         self._listener: Listener
         self.broken = False
         self._started = False
+        self._instance = f"{self._rng.getrandbits(64):016x}"
         self._access = Access(config.admin.host, config.admin.token_hash)
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,9 +126,15 @@ class Gateway:
         self._recorder.start()
         self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self.receiver.on_rejected = self._recorder.hold
+        self._refusals = await asyncio.to_thread(Refusals, refusals.path_of(config.inbox_path), self.clock.wall)
+        self._stack.push_async_callback(asyncio.to_thread, self._refusals.save)
+        self.receiver.on_answered = self._refusals.answered
+        self.receiver.feed = self.feed
         self._apply_server(config)
         self.admin_port = await self._listen("admin", Listener(self._admin()), config.admin)
-        address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
+        self._stack.callback(self.feed.close)  # before that listener stops, which waits for what it answers
+        listens_at = address.url(config.admin.host, self.admin_port)
+        address.write(config.inbox_path, address.Address(listens_at, self._instance))
         await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.application(),
@@ -164,6 +177,7 @@ class Gateway:
             metrics=self.metrics,
         )
         self._sender.rate = build.rate(config)
+        self._sender.feed = self.feed
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
@@ -214,9 +228,24 @@ class Gateway:
         return self._sender.lane.state
 
     def _admin(self) -> web.Application:
+        inspected = Inspected(
+            self.inbox,
+            self._refusals,
+            quarantine=path_of(self.config.inbox_path),
+            clock=self.clock,
+            config=lambda: self.config,
+            port=lambda: self.port,
+            feed=self.feed,
+            lane=lambda: self._sender.lane if self._started else None,
+        )
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
-        v1 = api.application(replays.routes(), access=self._access, log=self.log)
-        return admin.application(self.inbox, self._stage, v1, self.metrics.exposition)
+        return admin.application(
+            self.inbox,
+            self._stage,
+            api=[*replays.routes(), *Inspection(inspected).routes()],
+            metrics=exposed(self.metrics, lambda: self._refusals.seconds(self.receiver.sources)),
+            guarded=partial(api.application, access=self._access, log=self.log, instance=self._instance),
+        )
 
     def _stage(self) -> str:
         """Where this is in its life: `starting`, `draining`, or empty while it serves."""
@@ -266,6 +295,8 @@ class Gateway:
         while True:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
             self._watch_space()
+            await asyncio.to_thread(self._refusals.save)
+            self.metrics.give_up(self._refusals.seconds(self.receiver.sources))
             secrets.look(self.receiver.sources, self.clock.wall())
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS

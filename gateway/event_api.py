@@ -77,7 +77,8 @@ class EventApi:
                 self._url, data=b"[]", headers=self._headers, allow_redirects=False
             ) as response:
                 raw = await response.content.read(MAX_ANSWER_BYTES)
-                return self._read(response.status, response.headers, raw), _moment(response.headers.get("Date", ""))
+                answer = self._read(response.status, response.headers, raw, b"[]")
+                return answer, _moment(response.headers.get("Date", ""))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise EventApiUnreachable(_describe("no answer from the event API", error)) from None
 

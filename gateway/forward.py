@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
 from gateway.clock import Clock
 from gateway.errors import InboxError, TransformError, TransformStarved
 from gateway.inbox.contract import Inbox
-from gateway.model import Delivery, Lease, Settlement, Skip, State
+from gateway.model import Delivery, Entry, Lease, Settlement, Skip, State, TransformRun
 from gateway.sender import Sender
 from gateway.settle import unsent
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
-from gateway.transform import Postponed, Runner
+from gateway.transform import Mapper, Postponed, Runner
 from gateway.withheld import withhold
 
 SLOTS = 4
@@ -218,7 +218,12 @@ class Forwarder:
             if lease.entry.delivery.source not in sources
         ]
         items = [(lease.entry, sources[lease.entry.delivery.source].mapper) for lease in known]
-        mapped = await self._runner.run(items, patience)
+        runs: dict[int, TransformRun] = {}
+
+        def ran(entry: Entry, mapper: Mapper, seconds: float) -> None:
+            runs[entry.key] = TransformRun(mapper.reference, round(seconds * 1000, 3))
+
+        mapped = await self._runner.run(items, patience, ran)
         members = []
         for lease, result in zip(known, mapped, strict=True):
             match result:
@@ -235,9 +240,10 @@ class Forwarder:
                 case _ if fault := oversize(result.events, self._sender.limits):
                     settled.append((lease, self._dead(lease, fault)))
                 case _:
-                    members.append(Member(lease, result.events))
+                    members.append(Member(lease, result.events, runs.get(lease.entry.key)))
                     self._note_big_integers(lease, result.big_integers)
-        return members, settled
+        told = [(lease, replace(settlement, transform=runs.get(lease.entry.key))) for lease, settlement in settled]
+        return members, told
 
     def _may_be_fed(self, lease: Lease) -> bool:
         """Tell whether an entry whose transform found no memory is worth another try."""

@@ -260,10 +260,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class TransformRun:
+    """One run of an entry's transform: what the configuration calls it, and how long it took (milliseconds)."""
+
+    reference: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a leased entry.
 
     `attempt` is absent when nothing was sent (skipped, or dead in the transform). `due_at` is for `pending`.
+    `transform` is absent when it was not run; what is known of an earlier run stays.
     """
 
     state: State
@@ -274,3 +283,4 @@ class Settlement:
     rejections: int = 0
     rejected_at: int | None = None
     frozen: Frozen | None = None
+    transform: TransformRun | None = None

@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
 from gateway.exchange import Exchange
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
@@ -76,6 +77,8 @@ class Receiver:
         self.body_timeout = body_timeout
         self.draining = False
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
+        self.on_answered: Callable[[Source, str, int, str], None] = lambda *_: None
+        self.feed = Feed(clock.wall)
         self._inbox = inbox
         self._clock = clock
         self._log = log
@@ -246,6 +249,11 @@ class Receiver:
         seconds = time.perf_counter() - exchange.started
         source = self.sources.get(exchange.source)
         name = source.name if source else NO_SOURCE
+        if source:
+            self.on_answered(source, outcome, int(status), exchange.label)
+        self.feed.answered(
+            exchange.source[:64], str(outcome), int(status), reason=exchange.label, seconds=seconds, delivery=delivery
+        )
         self._metrics.answered(
             name,
             str(outcome),

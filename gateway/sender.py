@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.errors import EventApiError, EventApiInterrupted, InboxError
 from gateway.event_api import new_seed
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.inbox.contract import Inbox
 from gateway.lane import Lane, RetryBudget
 from gateway.model import Lease, StampedEvent, State
@@ -69,6 +70,7 @@ class Sender:
         self.rate: Rate | None = None
         self.lane = Lane(rng)
         self.budget = RetryBudget()
+        self.feed = Feed(clock.wall)
         self._troubled: dict[str, int] = {}
         self._inbox = inbox
         self._clock = clock
@@ -259,5 +261,6 @@ class Sender:
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)
                 continue
             self._metrics.settled(lease.entry.delivery, settlement, now)
+            self.feed.settled(lease, settlement)
             if settlement.state is State.DEAD:
                 self._traces.dead(lease.entry, settlement)

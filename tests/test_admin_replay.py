@@ -231,17 +231,19 @@ async def test_an_inbox_that_cannot_serve(world: World) -> None:
 
 async def test_where_the_admin_listener_is(tmp_path: Path) -> None:
     """While a gateway serves, a file beside its inbox says where its admin listener is; a stale one is corrected."""
-    address.write(tmp_path / "inbox.db", "http://127.0.0.1:9")
+    address.write(tmp_path / "inbox.db", address.Address("http://127.0.0.1:9", "gone"))
     async with running_world(tmp_path) as world:
         await world.start()
-        assert address.read(tmp_path / "inbox.db") == f"http://127.0.0.1:{world.gateway.admin_port}"
+        told = address.read(tmp_path / "inbox.db")
+        assert told is not None
+        assert told.url == f"http://127.0.0.1:{world.gateway.admin_port}"
         await world.stop()
         assert address.read(tmp_path / "inbox.db") is None
 
 
 async def test_an_address_that_cannot_be_written(tmp_path: Path) -> None:
     """Where the file cannot be written the gateway serves all the same, and leaves no address of an earlier one."""
-    address.write(tmp_path / "inbox.db", "http://127.0.0.1:9")
+    address.write(tmp_path / "inbox.db", address.Address("http://127.0.0.1:9", "gone"))
     (tmp_path / "inbox.db.admin.new").mkdir()
     async with running_world(tmp_path) as world:
         await world.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 from aiohttp import web
@@ -14,14 +14,15 @@ from gateway.inbox.disk_space import SpaceLevel
 def application(
     inbox: Inbox,
     stage: Callable[[], str],
-    api: web.Application,
-    exposition: Callable[[str], tuple[str, bytes]],
+    *,
+    api: Iterable[web.RouteDef],
+    metrics: Iterable[web.RouteDef],
+    guarded: Callable[[Iterable[web.RouteDef]], web.Application],
 ) -> web.Application:
-    """Return the aiohttp application of the admin listener, with `api` under /v1.
+    """Return the aiohttp application of the admin listener: `api` under /v1 and `metrics` under /metrics, `guarded`.
 
     `stage` tells where the process is in its life: `starting`, `draining`, or empty while it serves. The health of a
     process is told to everyone, by its kinds: https://kubernetes.io/docs/concepts/workloads/pods/probes/
-    `exposition` gives content type and text of the metrics for an Accept header.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -40,16 +41,12 @@ def application(
             faults.append(f"disk: {inbox.space} left")
         return _answer(faults)
 
-    async def metrics(request: web.Request) -> web.Response:
-        content_type, text = exposition(request.headers.get("Accept", ""))
-        return web.Response(body=text, headers={"Content-Type": content_type})
-
     app = web.Application()
-    app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", livez)
     app.router.add_get("/startupz", startupz)
     app.router.add_get("/readyz", readyz)
-    app.add_subapp("/v1", api)
+    app.add_subapp("/v1", guarded(api))
+    app.add_subapp("/metrics", guarded(metrics))
     return app
 
 

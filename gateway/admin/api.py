@@ -16,10 +16,17 @@ from gateway.errors import InboxError, InvalidPayload
 from gateway.telemetry.logs import Log
 
 BODY_LIMIT = 16_384
+INSTANCE = "Gateway-Instance"
 
 
-def application(routes: Iterable[web.RouteDef], *, access: Access, log: Log) -> web.Application:
-    """Return an application whose routes are for those whom `access` lets in, and whose faults are JSON."""
+def application(routes: Iterable[web.RouteDef], *, access: Access, log: Log, instance: str = "") -> web.Application:
+    """Return an application whose routes are for those whom `access` lets in, and whose faults are JSON.
+
+    Every answer has the name of this process, so that nobody takes another's for it.
+    """
+
+    async def name(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers[INSTANCE] = instance
 
     @web.middleware
     async def guard(
@@ -41,6 +48,7 @@ def application(routes: Iterable[web.RouteDef], *, access: Access, log: Log) -> 
             return _fault(HTTPStatus.INTERNAL_SERVER_ERROR, "error", "a fault of the gateway's own; the log has it")
 
     app = web.Application(middlewares=[guard])
+    app.on_response_prepare.append(name)
     app.add_routes(routes)
     return app
 

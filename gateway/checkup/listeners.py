@@ -21,10 +21,10 @@ ANSWER_LIMIT = 65_536
 
 def examine(inbox: Path, ports: dict[str, tuple[str, int]]) -> Iterator[Check]:
     """Ask the gateway that serves the inbox; without one, try the ports: host and port by the name of their table."""
-    url = address.read(inbox)
-    answered = _ask(url) if url else None
-    if url and answered:
-        yield _running(url, *answered)
+    told = address.read(inbox)
+    answered = _ask(told.url) if told else None
+    if told and answered:
+        yield _running(told.url, *answered)
         return
     yield Check("running", Level.NOTE, "no gateway serves this inbox now")
     for table, (host, port) in ports.items():

@@ -24,6 +24,8 @@ from gateway.cli import (
     send,
     serve,
     shadow,
+    stats,
+    tail,
     trial,
 )
 from gateway.cli.options import tell
@@ -44,6 +46,8 @@ for group in (
     send,
     provider,
     inspect,
+    tail,
+    stats,
     events,
     doctor,
     replay,

@@ -12,9 +12,9 @@ from typing import Annotated, Never
 
 import typer
 
+from gateway.addresses import local_url
 from gateway.app import Gateway
 from gateway.cli import report, running
-from gateway.cli.addresses import local_url
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
 from gateway.cli.send import prepare, private_key_of, taken
 from gateway.cli.serve import run_on_uvloop

@@ -12,9 +12,9 @@ import typer
 import uvloop
 
 from gateway import build, systemd
+from gateway.addresses import registered_url
 from gateway.app import Gateway
 from gateway.cli import advice, machine
-from gateway.cli.addresses import registered_url
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
 from gateway.clock import SystemClock
 from gateway.config import Config, default_path

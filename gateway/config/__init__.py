@@ -50,6 +50,7 @@ __all__ = [
     "load",
     "schema",
     "secret_files",
+    "shown_token",
 ]
 
 DEV_SERVER_URL = "http://127.0.0.1:8288"
@@ -58,6 +59,22 @@ DEV_SERVER_URL = "http://127.0.0.1:8288"
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where the configuration is when nobody says: $GATEWAY_CONFIG, else ./gateway.toml."""
     return Path(environ.get("GATEWAY_CONFIG") or "gateway.toml")
+
+
+def shown_token(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the admin token that the commands show: $GATEWAY_ADMIN_TOKEN, else of $GATEWAY_ADMIN_TOKEN_FILE, or none.
+
+    Raises ConfigError when that file cannot be read.
+    """
+    if token := environ.get("GATEWAY_ADMIN_TOKEN", "").strip():
+        return token
+    if not (path := environ.get("GATEWAY_ADMIN_TOKEN_FILE")):
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError([f"$GATEWAY_ADMIN_TOKEN_FILE: {path} cannot be read: {reason}"]) from error
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:

@@ -14,9 +14,10 @@ from typing import TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
-from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import (
     rate,
+    sqlite_activity,
     sqlite_leases,
     sqlite_search,
     sqlite_secrets,
@@ -192,6 +193,10 @@ class SqliteInbox:
     async def counts(self) -> Counts:
         """Count entries by source and state."""
         return await self._reader.run(sqlite_search.counts)
+
+    async def activity(self, since: int, limit: int) -> Activity:
+        """Tell what was received and settled lately, and what waits."""
+        return await self._reader.run(lambda db: sqlite_activity.activity(db, since, limit))
 
     async def count(self, query: Query) -> int:
         """Count the entries that a replay of `query` would take."""

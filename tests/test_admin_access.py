@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from gateway import admin_token
+from gateway import admin, admin_token
 from gateway.admin import api
 from gateway.admin.access import Access
+from gateway.inbox.sqlite import SqliteInbox
 from gateway.listener import Listener
 from gateway.telemetry.logs import Log
 from tests.world import World, running_world
@@ -149,3 +151,19 @@ def test_a_token_cannot_be_found_from_its_digest() -> None:
     assert not admin_token.matches(HASH, "")
     assert admin_token.is_digest(HASH)
     assert not admin_token.is_digest(HASH + "\n")
+
+
+async def test_a_process_that_starts(tmp_path: Path) -> None:
+    """Until all is started a process lives, and is neither started nor ready; after that it is both."""
+    inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000)
+    stage = ["starting"]
+    guarded = partial(api.application, access=Access("127.0.0.1"), log=Log())
+    listener = Listener(admin.application(inbox, lambda: stage[0], api=[], metrics=[], guarded=guarded))
+    await listener.start("127.0.0.1", 0)
+    try:
+        for stage[0], expected in (("starting", [200, 503, 503]), ("", [200, 200, 200])):
+            told = [await get(f"http://127.0.0.1:{listener.port}{path}") for path in ("/livez", "/startupz", "/readyz")]
+            assert [status for status, _, _ in told] == expected
+    finally:
+        await listener.stop(1)
+        await inbox.close()

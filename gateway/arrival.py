@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from gateway.client_address import Proxies
 from gateway.model import Request
@@ -70,18 +70,17 @@ async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
 
     Raises BodyTooLarge, BodyTimeout or BodyMalformed, and MemoryError where there is too little for the body.
     """
-    too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
+    content = http.content
     if (http.content_length or 0) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
+        raise _too_large(limit)
     try:
+        if content.is_eof():  # it came with the head, as most do, and a deadline would cost more than the reading
+            body = content.read_nowait()
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
         async with asyncio.timeout(seconds):
-            while chunk := await http.content.readany():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
+            return await _read_pieces(content, limit)
     except TimeoutError as error:
         raise BodyTimeout(
             f"the body did not arrive within {seconds:g} s; look for a proxy that holds bodies back, or set "
@@ -93,7 +92,21 @@ async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
         raise BodyMalformed(
             "the body is not framed as its headers say; the client, or a proxy, ended it early"
         ) from error
-    return b"".join(chunks)
+
+
+async def _read_pieces(content: StreamReader, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
 
 
 def _headers(http: web.Request) -> tuple[tuple[str, str], ...]:

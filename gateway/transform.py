@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway import threaded
-from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
+from gateway.applied import Mapped, Overdue, Postponed, given_up
 from gateway.find import load
 from gateway.isolation.pool import Pool
 from gateway.looped import Blocked, TransformLoop
@@ -106,7 +106,7 @@ class Runner:
         for index, (entry, mapper) in enumerate(items):
             if mapper.isolation:
                 parts.append(_isolated(index, (entry, mapper), pools[mapper.isolation], hung, patience))
-            elif is_async(mapper.function):
+            elif mapper.runs_async:
                 parts.append(self._looped(index, entry, mapper, hung, patience))
             else:
                 shared.append((index, (entry, mapper)))

@@ -107,7 +107,7 @@ class Gateway:
         address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
         await self._start_forwarding(config, built)
         listener = Listener(
-            self.receiver.application(),
+            self.receiver.handle,
             head_seconds=config.server.header_timeout_seconds,
             on_malformed=self.receiver.refuse_malformed,
         )

@@ -97,9 +97,14 @@ class Source:
         """Return the indexes of the secrets that match no more at a time (unix milliseconds)."""
         return tuple(index for index, end in enumerate(self.not_after) if end is not None and now > end)
 
+    @cached_property
+    def _ends(self) -> bool:
+        """Whether any secret has an end."""
+        return bool(self.secrets) and any(self.not_after)
+
     def at(self, now: int) -> Source:
         """Return the source with the secrets that match at a time (unix milliseconds); itself where all do."""
-        gone = self.expired(now) if any(self.not_after) and self.secrets else ()
+        gone = self.expired(now) if self._ends else ()
         if not gone:
             return self
         if gone not in self._live:

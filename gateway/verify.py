@@ -76,7 +76,7 @@ def _answer_unsigned(request: Request, source: Source) -> Reply | Learned | None
     """Answer what the provider does not sign; a POST with a signature could be a delivery, so that is checked first."""
     if source.provider.probe and (reply := source.provider.probe(request)):
         return reply
-    if request.method == "POST" and _carries_signature(request, source):
+    if not source.handshakes or (request.method == "POST" and _carries_signature(request, source)):
         return None
     return _answer_anyone(request, source)
 
@@ -171,8 +171,9 @@ def _claimed(content: Content, source: Source) -> Proof:
 
 def _decode(request: Request, source: Source, proof: Proof) -> Content:
     """Undo the Content-Encoding, which is not done before the wire bytes are verified."""
-    encodings = request.values("content-encoding")
-    data = payload.decode(request.body, ", ".join(encodings), source.body_limit)
+    data = request.body
+    if encodings := request.values("content-encoding"):
+        data = payload.decode(data, ", ".join(encodings), source.body_limit)
     if not source.provider.binary:
         try:
             payload.text(data)
@@ -202,14 +203,9 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
 
 def _text(value: object) -> str:
     """Read a located value as text; anything but text and whole numbers tells nothing."""
-    match value:
-        case bool():
-            return ""
-        case str():
-            return value
-        case int():
-            return str(value)
-    return ""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _kept_query(request: Request, source: Source) -> str:

@@ -14,6 +14,7 @@ from benchmarks.traffic import SECRET
 FLOOR = "bare aiohttp, the floor"
 GATEWAY = "gateway, to the event API"
 BY_HAND = "FastAPI + stripe + Inngest SDK"
+ENVIRON = {"INNGEST_DEV": "1"}
 _TOML = """
 [server]
 port = {port}
@@ -40,16 +41,22 @@ class Contender:
     env: Mapping[str, str] | None = None
 
 
-def gateway(name: str, more: str = "", *, forwards: bool = True, command: str = "serve") -> Contender:
-    """Return the gateway with these settings added to its configuration."""
+def gateway(name: str, more: str = "", *, forwards: bool = True) -> Contender:
+    """Return the gateway as operators run it, with these settings added to its configuration."""
 
     def command_line(folder: Path, port: int, event_api: str) -> Sequence[str]:
-        url = event_api if forwards else f"{event_api}/held"
-        (folder / "gateway.toml").write_text(_TOML.format(port=port, event_api=url, more=more))
-        (folder / "secret").write_text(SECRET)
-        return [str(Path(sys.executable).parent / "gateway"), command, "--config", str(folder / "gateway.toml")]
+        path = write_config(folder, port, event_api if forwards else f"{event_api}/held", more)
+        return [str(Path(sys.executable).parent / "gateway"), "serve", "--config", str(path)]
 
-    return Contender(name, command_line, forwards=forwards, env={"INNGEST_DEV": "1"})
+    return Contender(name, command_line, forwards=forwards, env=ENVIRON)
+
+
+def write_config(folder: Path, port: int, event_api: str, more: str = "") -> Path:
+    """Write a gateway's configuration, with `more` settings of the source stripe and tables after it; return its path."""
+    path = folder / "gateway.toml"
+    path.write_text(_TOML.format(port=port, event_api=event_api, more=more))
+    (folder / "secret").write_text(SECRET)
+    return path
 
 
 def _module(name: str, *more: str) -> Callable[[Path, int, str], Sequence[str]]:

@@ -27,8 +27,8 @@ _numbers = itertools.count(1)
 def bodies(count: int, size: int = 2_800) -> list[bytes]:
     """Return distinct events of `size` bytes, or a few more; the sample's own 1.9 KB are filled up with metadata."""
     before, after = _template(size).split(_MARK.encode())
-    run = time.time_ns() // 1_000
-    return [b"%bevt_%d_%d%b" % (before, run, next(_numbers), after) for _ in range(count)]
+    run = time.time_ns() // 1_000_000 & 0xFFFFFF
+    return [b"%bevt_1SVkLk%06xdIwHu7%08x%b" % (before, run, next(_numbers), after) for _ in range(count)]
 
 
 def _template(size: int) -> bytes:

@@ -1,7 +1,7 @@
 """How many function calls a webhook takes, from its first byte to its settlement: `python -m benchmarks.calls`.
 
-Unlike time, this does not depend on the machine's mood, so a test holds it: tests/test_cost.py. Calls of Python and of C
-functions are counted on all threads of the gateway, over many webhooks that come over busy connections. What is not
+Unlike time, this does not depend on the machine's mood, so a test holds it: tests/test_cost.py. Calls of Python and of
+C functions are counted on all threads of the gateway, over many webhooks that come over busy connections. What is not
 seen is a call that takes longer; that is what `make bench` is for.
 """
 
@@ -70,7 +70,7 @@ class _Counter:
 
 
 async def count_calls(folder: Path, more: str = "") -> Calls:
-    """Count the calls of a gateway whose source has `more` settings; it must run in a process that does nothing else."""
+    """Count the calls of a gateway whose source has `more` settings, in a process that does nothing else."""
     with event_api() as api:
         url = f"http://127.0.0.1:{api.port}"
         counter = _Counter()
@@ -98,7 +98,7 @@ async def _send(gateway: Gateway, count: int) -> None:
 
     threading.Thread(target=send, daemon=True).start()
     measuring.require_all(await answered, count)
-    while set((await gateway.inbox.counts()).by_source["stripe"]) != {State.FORWARDED}:
+    while set((await gateway.inbox.counts()).by_source["stripe"]) != {State.FORWARDED}:  # noqa: ASYNC110 - nobody is told
         await asyncio.sleep(0.05)
 
 

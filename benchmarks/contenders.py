@@ -52,7 +52,7 @@ def gateway(name: str, more: str = "", *, forwards: bool = True) -> Contender:
 
 
 def write_config(folder: Path, port: int, event_api: str, more: str = "") -> Path:
-    """Write a gateway's configuration, with `more` settings of the source stripe and tables after it; return its path."""
+    """Write a gateway's configuration, `more` at its end, which is the source stripe; return its path."""
     path = folder / "gateway.toml"
     path.write_text(_TOML.format(port=port, event_api=event_api, more=more))
     (folder / "secret").write_text(SECRET)

@@ -72,7 +72,7 @@ class DeadlineHandler(RequestHandler):
             self._start_timer()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp calls it
-        """Read on where reading was paused; aiohttp calls this twice a request, and parses nothing once more each time."""
+        """Read on where reading was paused; aiohttp calls this twice a request, paused or not."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 

@@ -19,8 +19,8 @@ from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
 from gateway.failpoints import failpoint
-from gateway.hard_stop import HardStop
 from gateway.handshake_effects import Effects, taught
+from gateway.hard_stop import HardStop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import UNREAD_STATUS

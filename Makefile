@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BY_HAND := .venv-bench/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench bench-flat bench-attack bench-parts torture fuzz clean
+.PHONY: help run test simulate check format schema docs golden bench bench-flat bench-attack bench-parts bench-plots torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-flat: $(STAMP) ## Measure with much stored, waiting, configured and sent; 
 
 bench-attack: $(STAMP) ## Measure what refusals cost, and good webhooks among attacks
 	$(BIN)/python -m benchmarks.attack $(ARGS)
+
+bench-plots: $(STAMP) ## Draw the newest results into docs/performance.md
+	$(BIN)/python -m benchmarks.plots
 
 bench-parts: $(STAMP) ## Measure a verification of each scheme, and a shadow
 	$(BIN)/python -m benchmarks.verification

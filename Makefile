@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BY_HAND := .venv-bench/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema openapi docs golden image bench torture fuzz clean
+.PHONY: help run test simulate check format schema openapi docs golden image bench bench-flat bench-attack bench-parts \
+	bench-plots torture fuzz clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -50,13 +52,29 @@ golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed a
 image: $(STAMP) ## Carry out the steps of deploy/Dockerfile in a plain folder
 	$(BIN)/python -m pytest -q -m long tests/deploy/test_dockerfile.py $(ARGS)
 
-bench: $(STAMP) ## Measure CPU time per webhook, per verification, of telemetry, of a shadow, and of PostgreSQL
-	$(BIN)/python benchmarks/verification.py
-	$(BIN)/python benchmarks/intake.py
-	$(BIN)/python benchmarks/telemetry.py
-	$(BIN)/python benchmarks/shadow.py
-	$(BIN)/python benchmarks/postgres.py
-	$(BIN)/python benchmarks/metrics.py
+$(BY_HAND): benchmarks/requirements.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
+
+bench: $(STAMP) $(BY_HAND) ## Compare the gateway with what people write by hand; docs/performance.md
+	$(BIN)/python -m benchmarks --by-hand $(dir $(BY_HAND))bin/python
+
+bench-flat: $(STAMP) ## Measure with much stored, waiting, configured and sent; or ARGS='--stored 10000000'
+	$(BIN)/python -m benchmarks.flat $(ARGS)
+
+bench-attack: $(STAMP) ## Measure what refusals cost, and good webhooks among attacks
+	$(BIN)/python -m benchmarks.attack $(ARGS)
+
+bench-plots: $(STAMP) ## Draw the newest results into docs/performance.md
+	$(BIN)/python -m benchmarks.plots
+
+bench-parts: $(STAMP) ## Measure a verification of each scheme, logs, metrics and traces, a shadow, and PostgreSQL
+	$(BIN)/python -m benchmarks.verification
+	$(BIN)/python -m benchmarks.shadow
+	$(BIN)/python -m benchmarks.metrics
+	$(BIN)/python -m benchmarks.telemetry
+	$(BIN)/python -m benchmarks.postgres
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture
@@ -65,4 +83,4 @@ fuzz: $(STAMP) ## Fuzz verification with ten million requests, some over HTTP; o
 	$(BIN)/python -m tests.fuzz
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(dir $(BY_HAND)) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.blame import raised, sentence
 from gateway.errors import TransformError, TransformStarved
-from gateway.mapper import Mapper, Transform
+from gateway.mapper import Mapper
 from gateway.model import Entry, Skip
 from gateway.stamp import MAX_EVENTS, Stamped, stamp
 
@@ -74,12 +74,4 @@ def given_up(mapper: Mapper, seconds: float) -> Mapped:
     return TransformError(
         f"{mapper.reference} took over {mapper.timeout_seconds:g} s; make it faster, or set the source's "
         "transform_timeout_seconds"
-    )
-
-
-def is_async(function: Transform) -> bool:
-    """Tell whether a transform is to run on a loop: a coroutine function, an async generator, or such a __call__."""
-    return any(
-        inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
-        for candidate in (function, type(function).__call__)
     )

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import unquote
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from gateway.client_address import Proxies
 from gateway.model import Request
 from gateway.rejections import AddressRefused, BodyMalformed, BodyTimeout, BodyTooLarge, UnknownSource
 from gateway.sources import Source
 
+_WEBHOOKS = "/webhooks/"
 
-def find(http: web.Request, sources: Mapping[str, Source]) -> Source:
+
+class Place(NamedTuple):
+    """Where a request was sent: `/webhooks/<source>` or `/webhooks/<source>/<token>`, with or without a last slash."""
+
+    source: str
+    token: str
+
+
+def place_of(http: web.BaseRequest) -> Place | None:
+    """Return the place that a request names, of a source that may or may not exist; None for any other path."""
+    path = http.rel_url.raw_path
+    source, more, token = path.removeprefix(_WEBHOOKS).removesuffix("/").partition("/")
+    if not path.startswith(_WEBHOOKS) or not source or "/" in token or (more and not token):
+        return None
+    return Place(unquote(source), unquote(token))
+
+
+def find(name: str, token: str, sources: Mapping[str, Source]) -> Source:
     """Return the source that the URL names. Raises UnknownSource, also where its path token is not there."""
-    source = sources.get(http.match_info["source"])
+    source = sources.get(name)
     if source is None:
         known = ", ".join(sorted(sources))
         raise UnknownSource(f"no source has this name; check the registered URL; the sources are {known}")
-    if not source.admission.knows(http.match_info.get("token", "")):
+    if not source.admission.knows(token):
         wanted = "its path token" if source.admission.path_token else "its name, as it has no path_token"
         raise UnknownSource(
             f"the URL of this source ends in {wanted}; compare the one registered with the sender with what "
@@ -28,7 +48,7 @@ def find(http: web.Request, sources: Mapping[str, Source]) -> Source:
     return source
 
 
-def admit(http: web.Request, source: Source, proxies: Proxies) -> None:
+def admit(http: web.BaseRequest, source: Source, proxies: Proxies) -> None:
     """Refuse addresses that the source does not take requests from, with nothing of the body read.
 
     Raises AddressRefused.
@@ -44,7 +64,7 @@ def admit(http: web.Request, source: Source, proxies: Proxies) -> None:
         )
 
 
-def request(http: web.Request, body: bytes, *, now: int, url: str) -> Request:
+def request(http: web.BaseRequest, body: bytes, *, now: int, url: str) -> Request:
     """Return the request with a body that was read, at `now` (unix milliseconds), to a URL as configured."""
     return Request(
         method=http.method,
@@ -57,7 +77,7 @@ def request(http: web.Request, body: bytes, *, now: int, url: str) -> Request:
     )
 
 
-def called_url(http: web.Request, source: Source | None, public_url: str) -> str:
+def called_url(http: web.BaseRequest, source: Source | None, public_url: str) -> str:
     """Return the URL that the sender called, as configured and never as the request claims; empty where it is not."""
     query = http.rel_url.raw_query_string
     if source and source.public_url:
@@ -65,23 +85,22 @@ def called_url(http: web.Request, source: Source | None, public_url: str) -> str
     return public_url + http.raw_path if public_url else ""
 
 
-async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
+async def read_body(http: web.BaseRequest, limit: int, seconds: float) -> bytes:
     """Read the wire bytes within the source's limit, chunked or not, and within the time.
 
     Raises BodyTooLarge, BodyTimeout or BodyMalformed, and MemoryError where there is too little for the body.
     """
-    too_large = BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
+    content = http.content
     if (http.content_length or 0) > limit:
-        raise too_large
-    chunks: list[bytes] = []
-    size = 0
+        raise _too_large(limit)
     try:
+        if content.is_eof():  # it came with the head, as most do, and a deadline would cost more than the reading
+            body = content.read_nowait()
+            if len(body) > limit:
+                raise _too_large(limit)
+            return body
         async with asyncio.timeout(seconds):
-            while chunk := await http.content.readany():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
+            return await _read_pieces(content, limit)
     except TimeoutError as error:
         raise BodyTimeout(
             f"the body did not arrive within {seconds:g} s; look for a proxy that holds bodies back, or set "
@@ -93,11 +112,28 @@ async def read_body(http: web.Request, limit: int, seconds: float) -> bytes:
         raise BodyMalformed(
             "the body is not framed as its headers say; the client, or a proxy, ended it early"
         ) from error
-    return b"".join(chunks)
 
 
-def _headers(http: web.Request) -> tuple[tuple[str, str], ...]:
-    return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
+async def _read_pieces(content: StreamReader, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is over the source's limit of {limit} bytes; set body_limit_bytes")
+
+
+def _headers(http: web.BaseRequest) -> tuple[tuple[str, str], ...]:
+    try:
+        return tuple([(name.decode().lower(), value.decode()) for name, value in http.raw_headers])
+    except UnicodeDecodeError:
+        return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
 
 
 def _text(value: bytes) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import http_parser, web
@@ -66,9 +66,15 @@ class DeadlineHandler(RequestHandler):
         super().data_received(data)
         self._active_at = self._loop.time()
         if self._messages or self._current_request is not None:
-            self._stop_timer()
+            if self._head_timer is not None:
+                self._stop_timer()
         elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
             self._start_timer()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp calls it
+        """Read on where reading was paused; aiohttp calls this twice a request, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the deadline."""
@@ -111,12 +117,16 @@ class DeadlineHandler(RequestHandler):
             self.force_close()
 
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""What answers requests of every path and method, without aiohttp's routes, whose search costs more than an answer."""
+
+
 class Listener:
-    """One aiohttp application on one address."""
+    """One aiohttp application, or one handler for all requests, on one address."""
 
     def __init__(
         self,
-        application: web.Application,
+        application: web.Application | Handler,
         *,
         head_seconds: float = 10.0,
         on_malformed: OnMalformed = lambda _status, _kind: None,
@@ -128,7 +138,8 @@ class Listener:
             "lingering_time": LINGERING_SECONDS,
             "logger": _silent_logger(),
         }
-        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=1.0, **self._options)
+        self._application = application
+        self._runner: web.AppRunner | web.ServerRunner
         self._handling: dict[str, Any] = {"head_seconds": head_seconds, "on_malformed": on_malformed}
         self._server: asyncio.Server | None = None
         self._socket: socket.socket | None = None
@@ -142,6 +153,7 @@ class Listener:
         """
         if not parses_in_c():
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
+        self._runner = self._make_runner()
         await self._runner.setup()
         try:
             self._socket = given or _listen(host, port)
@@ -164,6 +176,12 @@ class Listener:
             while _close_quiet(server.connections) and loop.time() < deadline:  # noqa: ASYNC110 - aiohttp signals nothing
                 await asyncio.sleep(0.02)
         await self._runner.cleanup()
+
+    def _make_runner(self) -> web.AppRunner | web.ServerRunner:
+        options: dict[str, Any] = {"handle_signals": False, "shutdown_timeout": 1.0}
+        if isinstance(self._application, web.Application):
+            return web.AppRunner(self._application, **options, **self._options)
+        return web.ServerRunner(web.Server(self._application, **self._options), **options)
 
     async def _take_waiting(self, listening: socket.socket) -> None:
         """Take the connections that the kernel has accepted already; closing the socket would reset them."""

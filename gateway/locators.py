@@ -112,8 +112,20 @@ def _at(place: Placeholder) -> Read:
             return lambda content: content.query().get(name)
         case "sig":
             return lambda content: content.fields.get(name) or None
-    tokens = pointer_tokens(name)
-    return lambda content: follow(content.json(), tokens)
+    return _at_pointer(pointer_tokens(name))
+
+
+def _at_pointer(tokens: list[str]) -> Read:
+    """Return the function that follows a pointer; most name a member of the document itself."""
+    if len(tokens) != 1:
+        return lambda content: follow(content.json(), tokens)
+    token = tokens[0]
+
+    def read(content: Content) -> Any:
+        document = content.json()
+        return document.get(token) if isinstance(document, dict) else follow(document, tokens)
+
+    return read
 
 
 def _join(content: Content, reads: Sequence[str | tuple[Read, bool]]) -> str | None:
@@ -144,7 +156,7 @@ def first(locators: Sequence[Locator], content: Content) -> Any:
 def first_at(locators: Sequence[Locator], content: Content) -> tuple[Any, str]:
     """Return the first value that is there and its place as written, or None and no place."""
     for place in locators:
-        if (value := place(content)) is not None:
+        if (value := place.read(content)) is not None:
             return value, place.where
     return None, ""
 
@@ -168,16 +180,13 @@ def to_milliseconds(value: Any) -> int | None:
     Numbers, also as text, are seconds, milliseconds, microseconds or nanoseconds by their size, which is unambiguous
     for the years 1974 to 5138; text may be ISO 8601, in UTC where it has no offset.
     """
-    match value:
-        case bool():
-            return None
-        case str() if _NUMBER.fullmatch(value):
-            return _by_size(float(value) if "." in value else int(value))
-        case str():
-            return _from_iso(value)
-        case int() | float():
-            return _by_size(value)
-    return None
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else _by_size(value)
+    if not isinstance(value, str):
+        return None
+    if _NUMBER.fullmatch(value):
+        return _by_size(float(value) if "." in value else int(value))
+    return _from_iso(value)
 
 
 def _by_size(number: float) -> int | None:

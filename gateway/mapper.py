@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Mapper:
 
     `reference` is what the configuration calls it. `metadata` adds `_gateway` to the data; `big_integers` says how
     integers beyond ±2^53 are sent. `routes` are the mappers of other types by pattern, the most specific first.
+    `runs_async` tells whether the function is to run on a loop.
     """
 
     source: str
@@ -48,6 +50,10 @@ class Mapper:
     big_integers: Literal["number", "string"] = "number"
     isolation: Isolation | None = None
     routes: tuple[tuple[str, Mapper], ...] = ()
+    runs_async: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runs_async", _is_async(self.function))
 
     def chosen(self, kind: str) -> Mapper:
         """Return the mapper of a type: that of the very type, else of the first pattern that fits, else this one."""
@@ -76,3 +82,11 @@ def by_specificity(patterns: Iterable[str]) -> list[str]:
         return -len(_WILDCARD.sub("", pattern)), len(_WILDCARD.findall(pattern))
 
     return sorted(patterns, key=rank)
+
+
+def _is_async(function: Transform) -> bool:
+    """Tell whether a transform is a coroutine function, an async generator function, or has such a __call__."""
+    return any(
+        inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
+        for candidate in (function, type(function).__call__)
+    )

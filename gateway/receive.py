@@ -22,6 +22,7 @@ from gateway.exchange import Exchange
 from gateway.failpoints import failpoint
 from gateway.feed import Feed
 from gateway.handshake_effects import Effects, taught
+from gateway.hard_stop import HardStop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import UNREAD_STATUS
@@ -85,22 +86,17 @@ class Receiver:
         self._traces = traces or Traces(rng)
         self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
+        self._hard_stop = HardStop(HARD_STOP_SECONDS)
         self._effects = Effects(clock=clock, log=log)
 
-    def application(self) -> web.Application:
-        """Return the aiohttp application with the webhook routes, with and without path token and trailing slash."""
-        app = web.Application()
-        for path in ("/webhooks/{source}", "/webhooks/{source}/{token}"):
-            app.router.add_route("*", path, self.handle)
-            app.router.add_route("*", f"{path}/", self.handle)
-        app.router.add_route("*", "/{path:.*}", self._not_found)
-        return app
-
-    async def handle(self, http: web.Request) -> web.Response:
-        """Answer one webhook request; whatever it holds, the answer is one of the documented ones."""
-        exchange = Exchange(http.match_info["source"], self._traces.begin(), time.perf_counter(), http.method)
+    async def handle(self, http: web.BaseRequest) -> web.Response:
+        """Answer one request of any path; whatever it holds, the answer is one of the documented ones."""
+        place = arrival.place_of(http)
+        if place is None:
+            return self._not_found(http)
+        exchange = Exchange(place.source, self._traces.begin(), time.perf_counter(), http.method)
         try:
-            response = await self._receive(http, exchange)
+            response = await self._receive(http, exchange, place.token)
         except RequestRejected as rejection:
             response = self._refuse(exchange, rejection)
             self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
@@ -127,8 +123,8 @@ class Receiver:
             exchange.label, exchange.detail = "request_malformed", f"this is not HTTP as RFC 9112 has it: {kind}"
             self._say(exchange, "rejected", status)
 
-    async def _receive(self, http: web.Request, exchange: Exchange) -> web.Response:
-        source = arrival.find(http, self.sources)
+    async def _receive(self, http: web.BaseRequest, exchange: Exchange, token: str) -> web.Response:
+        source = arrival.find(exchange.source, token, self.sources)
         arrival.admit(http, source, self.proxies)
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
@@ -145,10 +141,10 @@ class Receiver:
             return await self._keep(exchange, source, result)
         return await self._shake_hands(exchange, source, result)
 
-    async def _read(self, http: web.Request, source: Source) -> Request:
+    async def _read(self, http: web.BaseRequest, source: Source) -> Request:
         return self._request(http, source, await arrival.read_body(http, source.body_limit, self.body_timeout))
 
-    def _request(self, http: web.Request, source: Source | None, body: bytes) -> Request:
+    def _request(self, http: web.BaseRequest, source: Source | None, body: bytes) -> Request:
         url = arrival.called_url(http, source, self.public_url)
         return arrival.request(http, body, now=self._clock.wall(), url=url)
 
@@ -162,7 +158,7 @@ class Receiver:
     async def _keep(self, exchange: Exchange, source: Source, delivery: Delivery) -> web.Response:
         self._require_space(source)
         try:
-            async with asyncio.timeout(HARD_STOP_SECONDS):
+            with self._hard_stop:
                 [receipt] = await self._inbox.put(
                     [delivery], self._clock.now(), source.dedupe_window_ms, count_secrets=source.rotates
                 )
@@ -224,7 +220,7 @@ class Receiver:
             response.force_close()
         return response
 
-    def _hold(self, http: web.Request, exchange: Exchange, fault: tuple[str, int, str]) -> None:
+    def _hold(self, http: web.BaseRequest, exchange: Exchange, fault: tuple[str, int, str]) -> None:
         """Hand over what is at fault, by label, status and sentence, to be explained later, with the body if read."""
         with contextlib.suppress(MemoryError):  # the answer matters more
             read = exchange.request
@@ -288,7 +284,7 @@ class Receiver:
                 delivery=delivery,
             )
 
-    async def _not_found(self, http: web.Request) -> web.Response:
+    def _not_found(self, http: web.BaseRequest) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
         exchange = Exchange("", self._traces.begin(), time.perf_counter(), http.method)
         self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))

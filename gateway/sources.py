@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Self
 
 from gateway import answers
@@ -19,7 +20,7 @@ from gateway.signatures import Check, compile_check
 from gateway.stamp import Mapper
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """One configured inlet; its URL path is `/webhooks/<name>`.
 
@@ -85,7 +86,7 @@ class Source:
         token = self.admission.path_token
         return f"{self.path}/{token}" if token else self.path
 
-    @property
+    @cached_property
     def rotates(self) -> bool:
         """Whether there are several secrets, so that it matters which one a sender uses."""
         return len(self.labels) > 1
@@ -98,9 +99,14 @@ class Source:
         """Return the indexes of the secrets that match no more at a time (unix milliseconds)."""
         return tuple(index for index, end in enumerate(self.not_after) if end is not None and now > end)
 
+    @cached_property
+    def _ends(self) -> bool:
+        """Whether any secret has an end."""
+        return bool(self.secrets) and any(self.not_after)
+
     def at(self, now: int) -> Source:
         """Return the source with the secrets that match at a time (unix milliseconds); itself where all do."""
-        gone = self.expired(now) if any(self.not_after) and self.secrets else ()
+        gone = self.expired(now) if self._ends else ()
         if not gone:
             return self
         if gone not in self._live:
@@ -117,30 +123,30 @@ class Source:
             not_after=(),
         )
 
-    @property
+    @cached_property
     def secret_headers(self) -> frozenset[str]:
         """Headers that hold credentials or signatures, which are not kept with a delivery."""
         carriers = {name for scheme in self.schemes for name in scheme.headers}
         carriers |= {item.token.removeprefix("header:").lower() for item in self.handshakes if item.learn}
         return frozenset({"authorization", "proxy-authorization", "cookie", *self.provider.secret_headers, *carriers})
 
-    @property
+    @cached_property
     def secret_params(self) -> frozenset[str]:
         """Query parameters that hold the secret itself, which are not kept with a delivery."""
         places = (scheme.at.partition(":") for scheme in self.schemes if scheme.method == "token")
         return frozenset(name for kind, _, name in places if kind == "query")
 
-    @property
+    @cached_property
     def methods(self) -> frozenset[str]:
         """The HTTP methods that the source takes: POST, and those of its handshakes."""
         return frozenset({"POST", *(handshake.method for handshake in self.handshakes)})
 
-    @property
+    @cached_property
     def awaits_secret(self) -> bool:
         """Whether nothing can be verified before the first handshake gives the secret."""
         return self.verified and bool(self.learned_at) and not self.secrets
 
-    @property
+    @cached_property
     def means(self) -> Means:
         """What handshakes are answered with."""
         keys = self.keys[0] if self.keys else ()

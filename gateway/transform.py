@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 from gateway import threaded
-from gateway.applied import Mapped, Overdue, Postponed, given_up, is_async
+from gateway.applied import Mapped, Overdue, Postponed, given_up
 from gateway.find import load
 from gateway.isolation.pool import Pool
 from gateway.looped import Blocked, TransformLoop
@@ -118,7 +118,7 @@ class Runner:
                 parts.append(
                     _isolated(index, (entry, mapper), pools[mapper.isolation], hung, patience=patience, ran=ran)
                 )
-            elif is_async(mapper.function):
+            elif mapper.runs_async:
                 parts.append(self._looped(index, (entry, mapper), hung, patience, ran))
             else:
                 shared.append((index, (entry, mapper)))

@@ -77,7 +77,7 @@ def _answer_unsigned(request: Request, source: Source) -> Reply | Learned | None
     """Answer what the provider does not sign; a POST with a signature could be a delivery, so that is checked first."""
     if source.provider.probe and (reply := source.provider.probe(request)):
         return reply
-    if request.method == "POST" and _carries_signature(request, source):
+    if not source.handshakes or (request.method == "POST" and _carries_signature(request, source)):
         return None
     return _answer_anyone(request, source)
 
@@ -172,8 +172,9 @@ def _claimed(content: Content, source: Source) -> Proof:
 
 def _decode(request: Request, source: Source, proof: Proof) -> Content:
     """Undo the Content-Encoding, which is not done before the wire bytes are verified."""
-    encodings = request.values("content-encoding")
-    data = payload.decode(request.body, ", ".join(encodings), source.body_limit)
+    data = request.body
+    if encodings := request.values("content-encoding"):
+        data = payload.decode(data, ", ".join(encodings), source.body_limit)
     if not source.provider.binary:
         try:
             payload.text(data)
@@ -195,6 +196,9 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
             time=to_milliseconds(first(source.time, content)),
             version=_text(version) or None,
         )
+    told = f"{facts.id}{facts.type}{facts.version or ''}"
+    if told.isprintable() and len(told) <= MAX_ID_LENGTH:  # all of them, so each of them
+        return facts
     for what, text in (("id", facts.id), ("type", facts.type), ("version", facts.version or "")):
         if not text.isprintable() or len(text) > MAX_ID_LENGTH:
             raise BodyMalformed(f"the delivery's {what} is not a printable text of at most {MAX_ID_LENGTH} characters")
@@ -203,14 +207,9 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
 
 def _text(value: object) -> str:
     """Read a located value as text; anything but text and whole numbers tells nothing."""
-    match value:
-        case bool():
-            return ""
-        case str():
-            return value
-        case int():
-            return str(value)
-    return ""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _kept_query(request: Request, source: Source) -> str:

@@ -30,7 +30,8 @@ class Standing:
 def size_of(delivery: Delivery) -> int:
     """Return roughly the bytes that a delivery holds in memory while it waits."""
     content = 0 if delivery.content is delivery.body else len(delivery.content)
-    return len(delivery.body) + content + sum(len(name) + len(value) for name, value in delivery.headers.items())
+    headers = delivery.headers
+    return len(delivery.body) + content + sum(map(len, headers)) + sum(map(len, headers.values()))
 
 
 def refusal(bounds: Bounds, standing: Standing, size: int) -> str | None:

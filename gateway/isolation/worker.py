@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from gateway import find, user_code
-from gateway.applied import apply, failure, is_async, outcome
+from gateway.applied import apply, failure, outcome
 from gateway.errors import TransformError, TransformStarved
 from gateway.isolation import frames
 from gateway.mapper import Mapper, Transform
@@ -81,7 +81,7 @@ def _answer(content: bytes, functions: Functions, runner: asyncio.Runner) -> byt
 
 
 def _map(entry: Entry, mapper: Mapper, runner: asyncio.Runner) -> Stamped | Skip | TransformError:
-    if not is_async(mapper.function):
+    if not mapper.runs_async:
         return apply(entry, mapper)
     try:
         return stamp(entry, mapper, runner.run(outcome(entry, mapper)))

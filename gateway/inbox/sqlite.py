@@ -15,12 +15,13 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.history import Counts, History, NamesSeen, Query, Replayed
-from gateway.inbox import sqlite_leases, sqlite_search, sqlite_secrets, sqlite_timeline, sqlite_walk, sqlite_writes
+from gateway.inbox import sqlite_leases, sqlite_search, sqlite_settle, sqlite_walk, sqlite_writes
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
+from gateway.inbox.sqlite_put import Put
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
@@ -122,14 +123,8 @@ class SqliteInbox:
         self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False
     ) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        until, size = now + (window_ms or self._dedupe_window_ms), sum(map(size_of, deliveries))
-
-        def put(db: apsw.Connection) -> list[Receipt]:
-            if count_secrets:
-                sqlite_secrets.count(db, deliveries)
-            return sqlite_writes.put(db, deliveries, now, until)
-
-        return await self._write(put, now, intake=size)
+        put = Put(deliveries, now, now + (window_ms or self._dedupe_window_ms), count_secrets)
+        return await self._writing().run(put, now, intake=sum(map(size_of, deliveries)))
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
@@ -144,7 +139,7 @@ class SqliteInbox:
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        return await self._write(lambda db: sqlite_leases.settle(db, settlements, now), now)
+        return await self._write(lambda db: sqlite_settle.settle(db, settlements, now), now)
 
     async def search(self, query: Query) -> list[History]:
         """Find entries, newest first, without their bodies."""
@@ -195,12 +190,16 @@ class SqliteInbox:
             self._serving.bodies.stop_accepting()
         await asyncio.to_thread(self._release)
 
-    async def _write(self, operation: Callable[[apsw.Connection], T], now: int = 0, *, intake: int | None = None) -> T:
+    async def _write(self, operation: Callable[[apsw.Connection], T], now: int = 0) -> T:
+        return await self._writing().run(operation, now)
+
+    def _writing(self) -> Writer:
+        """Return the writer. Raises InboxUnavailable where there is none, or a thread has ended the service."""
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
-        if self.failure:
-            raise InboxUnavailable(str(self.failure))
-        return await self._serving.writer.run(lambda db: sqlite_timeline.timed(db, operation, now), intake=intake)
+        if failure := self.failure:
+            raise InboxUnavailable(str(failure))
+        return self._serving.writer
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from gateway.inbox.sqlite_place import create_private, require_local
 from gateway.inbox.sqlite_schema import SCHEMA, identify, migrate
 
 BUSY_TIMEOUT_MS = 5_000
+
+# The most rows that one statement is given; with more of them there is little left to share.
+MOST_ROWS = 64
 
 # Before these, two connections that wrote and checkpointed at one moment could lose committed transactions:
 # https://sqlite.org/wal.html#walresetbug
@@ -87,10 +91,36 @@ def rows(connection: apsw.Connection, statement: str, values: Sequence[Any] | Ma
     return connection.execute(statement, values).fetchall()
 
 
+def over(statement: str, given: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield statements with a VALUES list of rows in the place of `{values}`, and what to bind, for all rows together.
+
+    One statement for many rows costs one wait for the interpreter's lock where one for each row would cost as many.
+    Their numbers are powers of two, so that there are few different ones and each is compiled once.
+    """
+    done = 0
+    while left := len(given) - done:
+        number = min(1 << left.bit_length() - 1, MOST_ROWS)
+        part = given[done : done + number]
+        yield _with_values(statement, len(part[0]), number), [value for row in part for value in row]
+        done += number
+
+
+def insert(connection: apsw.Connection, statement: str, given: Sequence[tuple[Any, ...]]) -> None:
+    """Run an INSERT with `{values}`, or another statement that returns no rows, over many rows."""
+    for each, values in over(statement, given):
+        connection.execute(each, values)
+
+
 def last_key(connection: apsw.Connection) -> int:
     """Return the greatest key that an entry ever had in this file."""
     found = rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
     return int(found[0][0]) if found else 0
+
+
+@functools.cache
+def _with_values(statement: str, width: int, number: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return statement.format(values=f"VALUES {', '.join([row] * number)}")
 
 
 def _set(connection: apsw.Connection, settings: dict[str, int]) -> None:

@@ -1,0 +1,97 @@
+"""What the writer thread does to record what became of leased entries, in a transaction that it opens and commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from gateway.errors import LeaseLost
+from gateway.inbox.sqlite_connection import insert, rows
+from gateway.model import Lease, Settlement, State
+
+_HELD = """
+SELECT json_group_array(json_array(key, lease)) FROM entries
+WHERE key IN (SELECT value FROM json_each(?)) AND state = 'leased'
+"""
+_SETTLE = """
+WITH told (key, state, due_at, attempts, reason, rejections, rejected_at, batch, position, settled_at) AS ({values})
+UPDATE entries SET state = told.state, due_at = coalesce(told.due_at, entries.due_at),
+  attempts = coalesce(told.attempts, entries.attempts), reason = told.reason, rejections = told.rejections,
+  rejected_at = told.rejected_at, batch = told.batch, position = told.position, settled_at = told.settled_at,
+  lease = NULL, leased_until = NULL
+FROM told WHERE entries.key = told.key
+"""
+_THAW = "DELETE FROM frozen WHERE key IN (SELECT value FROM json_each(?))"
+_FREEZE = "INSERT INTO frozen (key, seed, events) {values}"
+_KEEP_ATTEMPTS = "INSERT OR REPLACE INTO attempts (key, number, at, duration_ms, outcome, status, detail) {values}"
+_FORGET_EVENTS = "DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))"
+_KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id) {values}"
+
+Settled = tuple[int, Settlement]
+
+
+def settle(
+    connection: apsw.Connection, settlements: Sequence[tuple[Lease, Settlement]], now: int
+) -> list[LeaseLost | None]:
+    """Record what became of each lease that is still held."""
+    [[found]] = rows(connection, _HELD, (json.dumps([lease.entry.key for lease, _ in settlements]),))
+    held = {(key, token) for key, token in json.loads(found)}
+    outcomes: list[LeaseLost | None] = []
+    settled: list[Settled] = []
+    for lease, settlement in settlements:
+        key = lease.entry.key
+        if (key, lease.token) in held:
+            held.remove((key, lease.token))
+            settled.append((key, settlement))
+            outcomes.append(None)
+        else:
+            lost = f"the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
+            outcomes.append(LeaseLost(lost))
+    _record(connection, settled, now)
+    return outcomes
+
+
+def _record(connection: apsw.Connection, settled: Sequence[Settled], now: int) -> None:
+    insert(connection, _SETTLE, [_row(key, settlement, now) for key, settlement in settled])
+    connection.execute(_THAW, (json.dumps([key for key, _ in settled]),))
+    frozen = [
+        (key, share.seed, share.events)
+        for key, settlement in settled
+        if (share := settlement.frozen) and settlement.state is State.PENDING
+    ]
+    insert(connection, _FREEZE, frozen)
+    attempts = [
+        (key, attempt.number, attempt.at, attempt.duration_ms, attempt.outcome, attempt.status, attempt.detail)
+        for key, settlement in settled
+        if (attempt := settlement.attempt)
+    ]
+    insert(connection, _KEEP_ATTEMPTS, attempts)
+    events = [
+        (key, n, event.id, event.name, event.event_api_id)
+        for key, settlement in settled
+        for n, event in enumerate(settlement.events, start=1)
+    ]
+    connection.execute(_FORGET_EVENTS, (json.dumps([key for key, settlement in settled if settlement.events]),))
+    insert(connection, _KEEP_EVENTS, events)
+
+
+def _row(key: int, settlement: Settlement, now: int) -> tuple[Any, ...]:
+    """Return what `_SETTLE` is told of one entry."""
+    attempt = settlement.attempt
+    again = settlement.state is State.PENDING
+    frozen = settlement.frozen if again else None
+    return (
+        key,
+        settlement.state.value,
+        (now if settlement.due_at is None else settlement.due_at) if again else None,
+        attempt.number if attempt else None,
+        settlement.reason,
+        settlement.rejections,
+        settlement.rejected_at,
+        frozen.batch if frozen else None,
+        frozen.position if frozen else None,
+        None if again else now,
+    )

@@ -96,7 +96,7 @@ class Gateway:
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._note_kept
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
@@ -183,6 +183,9 @@ class Gateway:
         if level is not self._space_level:
             self.log.disk_space(level=level.name.lower(), left=str(space))
         self._space_level = level
+
+    def _note_kept(self) -> None:
+        self._forwarder.note_kept()
 
     def _wake(self) -> None:
         self._forwarder.wake()

@@ -16,6 +16,7 @@ import apsw
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.history import Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import sqlite_leases, sqlite_search, sqlite_settle, sqlite_walk, sqlite_writes
+from gateway.inbox.contract import Taker
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import open_reader, require_safe_library
@@ -54,6 +55,8 @@ class SqliteInbox:
         self._serving = serving
         self._dedupe_window_ms = dedupe_window_ms
         self._closed = False
+        self._taker: Taker | None = None
+        self._token = secrets.token_hex(16)  # of all entries handed over, each of which is leased so once
 
     @classmethod
     def open(
@@ -123,8 +126,23 @@ class SqliteInbox:
         self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False
     ) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        put = Put(deliveries, now, now + (window_ms or self._dedupe_window_ms), count_secrets)
-        return await self._writing().run(put, now, intake=sum(map(size_of, deliveries)))
+        writer, until = self._writing(), now + (window_ms or self._dedupe_window_ms)
+        lease_ms = self._taker.expect(deliveries) if self._taker is not None else 0
+        if lease_ms:
+            put = Put(deliveries, now, until, count_secrets, self._taker, self._token, now + lease_ms)
+        else:
+            put = Put(deliveries, now, until, count_secrets)
+        try:
+            future = writer.run(put, now, intake=sum(map(size_of, deliveries)))
+        except InboxUnavailable:
+            put.hand_over(())
+            raise
+        return await future
+
+    def hand_over_to(self, taker: Taker | None) -> bool:
+        """Let a forwarder take entries as they are kept."""
+        self._taker = taker
+        return True
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()

@@ -10,9 +10,10 @@ from typing import Any
 import apsw
 
 from gateway.inbox import sqlite_secrets
+from gateway.inbox.contract import Taker
 from gateway.inbox.sqlite_connection import insert, last_key, over, rows
 from gateway.inbox.sqlite_rows import body_row, trace_id
-from gateway.model import Delivery, Receipt
+from gateway.model import Delivery, Entry, Lease, Receipt, State
 
 # The numbers, in the list given, of the deliveries of which the id or the digest is there, remembered still or not.
 _CLAIMED = """
@@ -27,19 +28,37 @@ _BY_EITHER = f"{_BY_ID} UNION ALL {_BY_DIGEST}"
 _COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
 _CLAIM = "INSERT OR REPLACE INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at) {values}"
 _KEEP_ENTRY = (
-    "INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, received_at, state, due_at) {values}"
+    "INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, received_at, state, due_at, "
+    "lease, leased_until) {values}"
 )
 _KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) {values}"
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Deliveries to keep at `now` and to remember until `until`; with `count_secrets` their secrets are counted."""
+    """Deliveries to keep at `now` and to remember until `until`; with `count_secrets` their secrets are counted.
+
+    With a `taker` the entries are leased to it under `token` until `leased_until`.
+    """
 
     deliveries: Sequence[Delivery]
     now: int
     until: int
     count_secrets: bool = False
+    taker: Taker | None = None
+    token: str | None = None
+    leased_until: int | None = None
+
+    def hand_over(self, receipts: Sequence[Receipt]) -> None:
+        """Give the taker the new entries, none where nothing was kept."""
+        if self.taker is None:
+            return
+        leases = [
+            Lease(Entry(receipt.key, delivery, State.LEASED, self.now), self.token or "", self.leased_until or 0)
+            for delivery, receipt in zip(self.deliveries, receipts, strict=False)
+            if not receipt.duplicate
+        ]
+        self.taker.take(self.deliveries, leases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +113,8 @@ def _keep(connection: apsw.Connection, news: Sequence[_New]) -> None:
     for new in news:
         delivery, put = new.delivery, new.put
         narrow = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery))
-        entries.append((new.key, *narrow, delivery.received_at, "pending", put.now))
+        state = "leased" if put.taker else "pending"
+        entries.append((new.key, *narrow, delivery.received_at, state, put.now, put.token, put.leased_until))
         bodies.append((new.key, *body_row(delivery)))
         claims.append((delivery.source, delivery.id, new.digest, new.key, put.now, put.until))
     for statement, kept in ((_KEEP_ENTRY, entries), (_KEEP_BODY, bodies), (_CLAIM, claims)):

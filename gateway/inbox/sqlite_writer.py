@@ -235,6 +235,8 @@ class Writer:
     def _resolve(self, group: list[_Waiting], outcomes: list[Any]) -> None:
         for waiting, outcome in zip(group, outcomes, strict=True):
             self._waiting_bytes -= waiting.size
+            if isinstance(waiting.work, Put):
+                waiting.work.hand_over(() if isinstance(outcome, Exception) else outcome)
             if waiting.future.done():
                 continue
             if isinstance(outcome, Exception):

@@ -19,14 +19,18 @@ from gateway.model import Delivery, Entry, Lease, Receipt, State
 _CLAIMED = """
 WITH sought (n, source, delivery_id, digest) AS ({values})
 SELECT json_group_array(n) FROM sought
-WHERE EXISTS (SELECT 1 FROM dedupe WHERE dedupe.source = sought.source AND dedupe.delivery_id = sought.delivery_id)
+WHERE EXISTS (
+    SELECT 1 FROM entries JOIN dedupe ON dedupe.key = entries.key
+    WHERE entries.delivery_id = sought.delivery_id AND entries.source = sought.source)
   OR EXISTS (SELECT 1 FROM dedupe WHERE dedupe.source = sought.source AND dedupe.digest = sought.digest)
 """
-_BY_ID = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND delivery_id = ? AND expires_at >= ?"
-_BY_DIGEST = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND digest = ? AND expires_at >= ?"
+_REMEMBERED = "SELECT dedupe.key, first_seen, delivery_id FROM entries JOIN dedupe ON dedupe.key = entries.key WHERE"
+_BY_ID = f"{_REMEMBERED} entries.source = ? AND delivery_id = ? AND expires_at >= ?"
+_BY_DIGEST = f"{_REMEMBERED} dedupe.source = ? AND digest = ? AND expires_at >= ?"
 _BY_EITHER = f"{_BY_ID} UNION ALL {_BY_DIGEST}"
-_COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
-_CLAIM = "INSERT OR REPLACE INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at) {values}"
+_COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE key = ?"
+_FORGET = "DELETE FROM dedupe WHERE key IN (SELECT key FROM entries WHERE source = ? AND delivery_id = ?)"
+_CLAIM = "INSERT OR REPLACE INTO dedupe (key, source, digest, first_seen, expires_at) {values}"
 _KEEP_ENTRY = (
     "INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, received_at, state, due_at, "
     "lease, leased_until) {values}"
@@ -116,7 +120,7 @@ def _keep(connection: apsw.Connection, news: Sequence[_New]) -> None:
         state = "leased" if put.taker else "pending"
         entries.append((new.key, *narrow, delivery.received_at, state, put.now, put.token, put.leased_until))
         bodies.append((new.key, *body_row(delivery)))
-        claims.append((delivery.source, delivery.id, new.digest, new.key, put.now, put.until))
+        claims.append((new.key, delivery.source, new.digest, put.now, put.until))
     for statement, kept in ((_KEEP_ENTRY, entries), (_KEEP_BODY, bodies), (_CLAIM, claims)):
         insert(connection, statement, kept)
 
@@ -125,8 +129,9 @@ def _put_one(connection: apsw.Connection, new: _New) -> Receipt:
     delivery, now = new.delivery, new.put.now
     if known := _known(connection, new):
         key, first_seen, name = min(known)
-        connection.execute(_COUNT_RESEND, (now, delivery.source, name))
+        connection.execute(_COUNT_RESEND, (now, key))
         return Receipt(key, duplicate=True, first_seen_at=first_seen, known_as=name if name != delivery.id else "")
+    connection.execute(_FORGET, (delivery.source, delivery.id))
     _keep(connection, [new])
     return Receipt(new.key, duplicate=False, first_seen_at=now)
 

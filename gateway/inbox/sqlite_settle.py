@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apsw
@@ -28,9 +28,9 @@ _THAW = "DELETE FROM frozen WHERE key IN (SELECT value FROM json_each(?))"
 _FREEZE = "INSERT INTO frozen (key, seed, events) {values}"
 _KEEP_ATTEMPTS = "INSERT OR REPLACE INTO attempts (key, number, at, duration_ms, outcome, status, detail) {values}"
 _FORGET_EVENTS = "DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))"
-_KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id) {values}"
+_KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id, own_id) {values}"
 
-Settled = tuple[int, Settlement]
+Settled = tuple[Lease, Settlement]
 
 
 def settle(
@@ -45,7 +45,7 @@ def settle(
         key = lease.entry.key
         if (key, lease.token) in held:
             held.remove((key, lease.token))
-            settled.append((key, settlement))
+            settled.append((lease, settlement))
             outcomes.append(None)
         else:
             lost = f"the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
@@ -55,27 +55,33 @@ def settle(
 
 
 def _record(connection: apsw.Connection, settled: Sequence[Settled], now: int) -> None:
-    insert(connection, _SETTLE, [_row(key, settlement, now) for key, settlement in settled])
-    connection.execute(_THAW, (json.dumps([key for key, _ in settled]),))
-    frozen = [
-        (key, share.seed, share.events)
-        for key, settlement in settled
-        if (share := settlement.frozen) and settlement.state is State.PENDING
-    ]
-    insert(connection, _FREEZE, frozen)
-    attempts = [
-        (key, attempt.number, attempt.at, attempt.duration_ms, attempt.outcome, attempt.status, attempt.detail)
-        for key, settlement in settled
-        if (attempt := settlement.attempt)
-    ]
-    insert(connection, _KEEP_ATTEMPTS, attempts)
-    events = [
-        (key, n, event.id, event.name, event.event_api_id)
-        for key, settlement in settled
-        for n, event in enumerate(settlement.events, start=1)
-    ]
-    connection.execute(_FORGET_EVENTS, (json.dumps([key for key, settlement in settled if settlement.events]),))
-    insert(connection, _KEEP_EVENTS, events)
+    insert(connection, _SETTLE, [_row(lease.entry.key, settlement, now) for lease, settlement in settled])
+    connection.execute(_THAW, (_keys(settled),))
+    insert(connection, _FREEZE, [row for each in settled for row in _frozen(*each)])
+    insert(connection, _KEEP_ATTEMPTS, [row for each in settled for row in _attempt(*each)])
+    sent = [(lease, settlement) for lease, settlement in settled if settlement.events]
+    connection.execute(_FORGET_EVENTS, (_keys(sent),))
+    insert(connection, _KEEP_EVENTS, [row for each in sent for row in _events(*each)])
+
+
+def _keys(settled: Sequence[Settled]) -> str:
+    return json.dumps([lease.entry.key for lease, _ in settled])
+
+
+def _frozen(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
+    if (share := settlement.frozen) and settlement.state is State.PENDING:
+        yield lease.entry.key, share.seed, share.events
+
+
+def _attempt(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
+    if made := settlement.attempt:
+        yield lease.entry.key, made.number, made.at, made.duration_ms, made.outcome, made.status, made.detail
+
+
+def _events(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
+    start = f"{lease.entry.delivery.source}:{lease.entry.delivery.id}:"
+    for n, event in enumerate(settlement.events, start=1):
+        yield lease.entry.key, n, event.id, event.name, event.event_api_id, not event.id.startswith(start)
 
 
 def _row(key: int, settlement: Settlement, now: int) -> tuple[Any, ...]:

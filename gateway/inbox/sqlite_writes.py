@@ -31,7 +31,7 @@ _OLD_BODIES = (
 )
 _NARROW = (
     "UPDATE entries SET body_kept = 0, forget_at = coalesce((SELECT expires_at FROM dedupe WHERE "
-    "dedupe.source = entries.source AND dedupe.delivery_id = entries.delivery_id AND dedupe.key = entries.key), 0) "
+    "dedupe.key = entries.key), 0) "
     "WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')"
 )
 _FORGET_BODY = (
@@ -41,8 +41,7 @@ _FORGET_BODY = (
     "DELETE FROM events WHERE key = ?",
 )
 _FORGET_IDS = (
-    "DELETE FROM dedupe WHERE (source, delivery_id) IN "
-    "(SELECT source, delivery_id FROM dedupe WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
+    "DELETE FROM dedupe WHERE key IN (SELECT key FROM dedupe WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
 )
 _FORGET_ENTRIES = (
     "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE forget_at < ? ORDER BY forget_at LIMIT ?)"

@@ -121,7 +121,7 @@ async def test_an_id_is_looked_up(tmp_path: Path, inbox: SqliteInbox, plans: Pla
     await inbox.search(query)
     await inbox.replay(query, ReplayMode.RESEND, NOW)
     lines = plans.explain(tmp_path / "inbox.db")
-    assert [line for line in lines if line.startswith("SCAN")] == []
+    assert [line for line in costly(lines) if line.startswith("SCAN")] == []
     assert "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)" in lines
 
 
@@ -161,7 +161,7 @@ def test_conditions_bind_their_values() -> None:
     value = "'; DROP TABLE entries; --"
     conditions, values = matching(Query(id=value, source=value, type=value, since=5, until=6))
     assert value not in conditions
-    assert values == [value] * 6 + [5, 6]
+    assert values == [value, value, "[]", *[value] * 5, 5, 6]
     assert delivery(value).id == value
 
 

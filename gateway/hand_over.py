@@ -38,17 +38,23 @@ class HandOver:
 
     def expect(self, deliveries: Sequence[Delivery]) -> int:
         """Return for how long deliveries that are about to be kept may be leased, 0 where they are to wait on disk."""
-        size = _size(deliveries)
-        if not self._fits(deliveries, size):
+        entries, size = self._entries, self._bytes
+        fits = self.open and self._sender.lane.state == "healthy"
+        for delivery in deliveries:
+            entries, size = entries + 1, size + len(delivery.body)
+            fits = fits and not self._sender.is_troubled(delivery.source)
+        if not fits or entries > MOST_ENTRIES or size > MOST_BYTES:
             self.missed = True
             return 0
-        self._entries += len(deliveries)
-        self._bytes += size
+        self._entries, self._bytes = entries, size
         return self.lease_ms
 
     def take(self, deliveries: Sequence[Delivery], leases: Sequence[Lease]) -> None:
         """Take the leases of those expected deliveries that became entries: all, or none that could not be kept."""
-        self._forget(len(deliveries) - len(leases), _size(deliveries) - _held(leases))
+        if len(leases) < len(deliveries):
+            self._forget(deliveries)
+            self._entries += len(leases)
+            self._bytes += sum(len(lease.entry.delivery.body) for lease in leases)
         if leases:
             self._leases.extend(leases)
             self._on_taken()
@@ -56,29 +62,12 @@ class HandOver:
     def first(self, most: int, exclude: Collection[str] = ()) -> tuple[list[Lease], list[Lease]]:
         """Remove the first `most` leases; return those to send, and those of sources in `exclude`."""
         taken = [self._leases.popleft() for _ in range(min(most, len(self._leases)))]
-        self._forget(len(taken), _held(taken))
+        self._forget([lease.entry.delivery for lease in taken])
         if not exclude:
             return taken, []
         kept = [lease for lease in taken if lease.entry.delivery.source not in exclude]
         return kept, [lease for lease in taken if lease.entry.delivery.source in exclude]
 
-    def _fits(self, deliveries: Sequence[Delivery], size: int) -> bool:
-        return (
-            self.open
-            and self._entries + len(deliveries) <= MOST_ENTRIES
-            and self._bytes + size <= MOST_BYTES
-            and self._sender.lane.state == "healthy"
-            and not any(self._sender.is_troubled(delivery.source) for delivery in deliveries)
-        )
-
-    def _forget(self, entries: int, size: int) -> None:
-        self._entries -= entries
-        self._bytes -= size
-
-
-def _size(deliveries: Sequence[Delivery]) -> int:
-    return sum(len(delivery.body) for delivery in deliveries)
-
-
-def _held(leases: Sequence[Lease]) -> int:
-    return sum(len(lease.entry.delivery.body) for lease in leases)
+    def _forget(self, deliveries: Sequence[Delivery]) -> None:
+        self._entries -= len(deliveries)
+        self._bytes -= sum(len(delivery.body) for delivery in deliveries)

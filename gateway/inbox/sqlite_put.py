@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,10 +73,7 @@ class _New:
     key: int
     delivery: Delivery
     put: Put
-
-    @property
-    def digest(self) -> bytes | None:
-        return bytes.fromhex(self.delivery.digest) or None
+    digest: bytes | None
 
 
 def put(connection: apsw.Connection, puts: Sequence[Put]) -> list[list[Receipt]]:
@@ -86,8 +84,12 @@ def put(connection: apsw.Connection, puts: Sequence[Put]) -> list[list[Receipt]]
     for each in puts:
         if each.count_secrets:
             sqlite_secrets.count(connection, each.deliveries)
-    deliveries = [(delivery, each) for each in puts for delivery in each.deliveries]
-    news = [_New(key, *pair) for key, pair in enumerate(deliveries, start=last_key(connection) + 1)]
+    keys = itertools.count(last_key(connection) + 1)
+    news = [
+        _New(next(keys), delivery, each, bytes.fromhex(delivery.digest) or None)
+        for each in puts
+        for delivery in each.deliveries
+    ]
     plain, doubtful = _parted(connection, news)
     _keep(connection, plain)
     receipts = {new.key: Receipt(new.key, duplicate=False, first_seen_at=new.put.now) for new in plain}

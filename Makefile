@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BY_HAND := .venv-bench/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench torture fuzz clean
+.PHONY: help run test simulate check format schema docs golden bench bench-parts torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,10 +45,17 @@ docs: $(STAMP) ## Write docs/providers from the catalogue
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
 	$(BIN)/python -m pytest -q --update-golden tests/transforms
 
-bench: $(STAMP) ## Measure CPU time per webhook, per verification, and of a shadow
-	$(BIN)/python benchmarks/verification.py
-	$(BIN)/python benchmarks/intake.py
-	$(BIN)/python benchmarks/shadow.py
+$(BY_HAND): benchmarks/requirements.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
+
+bench: $(STAMP) $(BY_HAND) ## Compare the gateway with what people write by hand; docs/performance.md
+	$(BIN)/python -m benchmarks --by-hand $(dir $(BY_HAND))bin/python
+
+bench-parts: $(STAMP) ## Measure a verification of each scheme, and a shadow
+	$(BIN)/python -m benchmarks.verification
+	$(BIN)/python -m benchmarks.shadow
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture
@@ -56,4 +64,4 @@ fuzz: $(STAMP) ## Fuzz verification with ten million requests, some over HTTP; o
 	$(BIN)/python -m tests.fuzz
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(dir $(BY_HAND)) .gateway build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

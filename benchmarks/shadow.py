@@ -1,6 +1,6 @@
 """What `gateway shadow` takes: a hundred thousand stored deliveries, the shipped Stripe transform against others.
 
-Run it with `.venv/bin/python benchmarks/shadow.py [deliveries]`; it ends with 1 when the shipped transform against
+Run it with `.venv/bin/python -m benchmarks.shadow [deliveries]`; it ends with 1 when the shipped transform against
 itself is below 5,000 deliveries a second of CPU time, or when memory grows while it runs.
 """
 

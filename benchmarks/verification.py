@@ -1,6 +1,6 @@
 """What one verification costs: every level-1 scheme beside slack_sdk's verifier, interleaved, on one 4 KB body.
 
-Run it with `.venv/bin/python benchmarks/verification.py`; it ends with 1 when a median is over the budget of 12 µs, or
+Run it with `.venv/bin/python -m benchmarks.verification`; it ends with 1 when a median is over the budget of 12 µs, or
 when Slack's scheme takes longer than slack_sdk. Times are medians of single calls, in microseconds.
 """
 

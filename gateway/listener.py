@@ -66,9 +66,15 @@ class DeadlineHandler(RequestHandler):
         super().data_received(data)
         self._active_at = self._loop.time()
         if self._messages or self._current_request is not None:
-            self._stop_timer()
+            if self._head_timer is not None:
+                self._stop_timer()
         elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
             self._start_timer()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - as aiohttp calls it
+        """Read on where reading was paused; aiohttp calls this twice a request, paused or not."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the deadline."""

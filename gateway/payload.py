@@ -17,7 +17,9 @@ SAFE_INTEGER = 2**53
 
 # A search for 16 zeros, once every digit is one, takes a tenth of what a regular expression does.
 _TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
-_MANY_ZEROS = b"0" * 16
+# No integer is beyond ±2^53 without 16 digits in a row, and none beyond 64 bits without 19.
+_OVER_DOUBLE = b"0" * 16
+_OVER_64_BITS = b"0" * 19
 # orjson wants a buffer of about twelve times the content, and calls the lack of it an error of the content.
 _ORJSON_NO_MEMORY = "Not enough memory"
 _STRICT = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -31,7 +33,7 @@ def loads(content: bytes) -> Any:
     """
     try:
         value = orjson.loads(content)
-        if not _has_many_digits(content):
+        if not _has_digits(content, _OVER_64_BITS):
             return value
         return json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -52,7 +54,7 @@ def dumps(value: Any) -> bytes:
 
 def big_integers(serialised: bytes, value: Any) -> int:
     """Count the integers of `value` beyond ±2^53, which do not survive a reader that uses doubles."""
-    return sum(1 for _ in _walk_big(value)) if _has_many_digits(serialised) else 0
+    return sum(1 for _ in _walk_big(value)) if _has_digits(serialised, _OVER_DOUBLE) else 0
 
 
 def stringify_big_integers(value: Any) -> Any:
@@ -115,9 +117,9 @@ def decode(body: bytes, encoding: str, limit: int) -> bytes:
     return content
 
 
-def _has_many_digits(content: bytes) -> bool:
-    """Tell whether 16 digits follow each other, without which no integer is beyond ±2^53."""
-    return _MANY_ZEROS in content.translate(_TO_ZERO)
+def _has_digits(content: bytes, zeros: bytes) -> bool:
+    """Tell whether at least as many digits follow each other as there are zeros."""
+    return zeros in content.translate(_TO_ZERO)
 
 
 def _refuse_constant(_: str) -> NoReturn:

@@ -20,6 +20,7 @@ from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
 from gateway.failpoints import failpoint
 from gateway.handshake_effects import Effects, taught
+from gateway.hard_stop import HardStop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import UNREAD_STATUS
@@ -75,6 +76,7 @@ class Receiver:
         self._rng = rng
         self._log = log
         self._on_accepted = on_accepted
+        self._hard_stop = HardStop(HARD_STOP_SECONDS)
         self._effects = Effects(clock=clock, log=log)
 
     async def handle(self, http: web.BaseRequest) -> web.Response:
@@ -143,7 +145,7 @@ class Receiver:
     async def _keep(self, exchange: Exchange, source: Source, delivery: Delivery) -> web.Response:
         self._require_space(source)
         try:
-            async with asyncio.timeout(HARD_STOP_SECONDS):
+            with self._hard_stop:
                 [receipt] = await self._inbox.put(
                     [delivery], self._clock.now(), source.dedupe_window_ms, count_secrets=source.rotates
                 )

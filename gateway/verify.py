@@ -195,6 +195,9 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
             time=to_milliseconds(first(source.time, content)),
             version=_text(version) or None,
         )
+    told = f"{facts.id}{facts.type}{facts.version or ''}"
+    if told.isprintable() and len(told) <= MAX_ID_LENGTH:  # all of them, so each of them
+        return facts
     for what, text in (("id", facts.id), ("type", facts.type), ("version", facts.version or "")):
         if not text.isprintable() or len(text) > MAX_ID_LENGTH:
             raise BodyMalformed(f"the delivery's {what} is not a printable text of at most {MAX_ID_LENGTH} characters")

@@ -29,6 +29,9 @@ def compile_find(scheme: Scheme, params: Mapping[str, str]) -> Find:
         read = compile_read(locator(scheme.at), params)
         return lambda received: read_items(received, str(value)) if (value := read(received)) else []
     names = scheme.headers
+    if len(names) == 1:
+        only = names[0]
+        return lambda received: read_items(received, value) if (value := received.header(only)) else []
     return lambda received: [
         item for name in names if (value := received.header(name)) for item in read_items(received, value)
     ]

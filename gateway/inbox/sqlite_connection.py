@@ -19,6 +19,10 @@ BUSY_TIMEOUT_MS = 5_000
 
 # The most rows that one statement is given; with more of them there is little left to share.
 MOST_ROWS = 64
+FEW_ROWS = 16
+
+# Enough for all statements of those numbers of rows.
+STATEMENTS_KEPT = 256
 
 # Before these, two connections that wrote and checkpointed at one moment could lose committed transactions:
 # https://sqlite.org/wal.html#walresetbug
@@ -56,7 +60,7 @@ def open_writer(path: Path, window_ms: int) -> apsw.Connection:
     require_local(path)
     with refusals(path), contextlib.ExitStack() as undo:
         create_private(path)
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_KEPT)
         undo.callback(connection.close)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         version = identify(connection, path)
@@ -95,11 +99,11 @@ def over(statement: str, given: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str
     """Yield statements with a VALUES list of rows in the place of `{values}`, and what to bind, for all rows together.
 
     One statement for many rows costs one wait for the interpreter's lock where one for each row would cost as many.
-    Their numbers are powers of two, so that there are few different ones and each is compiled once.
+    Beyond a few rows their number is a power of two, so that there are few different ones and each is compiled once.
     """
     done = 0
     while left := len(given) - done:
-        number = min(1 << left.bit_length() - 1, MOST_ROWS)
+        number = left if left <= FEW_ROWS else min(1 << left.bit_length() - 1, MOST_ROWS)
         part = given[done : done + number]
         yield _with_values(statement, len(part[0]), number), [value for row in part for value in row]
         done += number

@@ -163,14 +163,11 @@ class Writer:
         if self.failure:
             return [InboxUnavailable(str(self.failure)) for _ in group]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            changes = self._connection.total_changes()
-            outcomes = self._attempt_all(group)
-            if self._connection.total_changes() != changes:
-                sqlite_timeline.note(self._connection, max(waiting.now for waiting in group))
+            outcomes = self._do_all(group)
             failpoint("before_commit")
             self._connection.execute("COMMIT")
-            self._lock.mark_key(last_key(self._connection))
+            if any(isinstance(waiting.work, Put) for waiting in group):
+                self._lock.mark_key(last_key(self._connection))
         except (apsw.Error, MemoryError) as error:
             no_room, told = out_of_room(self._connection, error), unavailable(self._connection, error)
             self._note_failure(error)
@@ -183,15 +180,28 @@ class Writer:
         """Give each operation a transaction: on a full disk SQLite undoes all for one that finds no space."""
         return [outcome for waiting in group for outcome in self._commit([waiting])]
 
-    def _attempt_all(self, group: list[_Waiting]) -> list[Any]:
-        """Do all puts together where they have no fault, and each of the others, or each one, by itself."""
+    def _do_all(self, group: list[_Waiting]) -> list[Any]:
+        """Begin a transaction and do the whole group in it, or each operation by itself where one has a fault."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        changes = self._connection.total_changes()
+        try:
+            outcomes = self._do_together(group)
+        except Exception as error:
+            if failure(self._connection, error) or not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(waiting.operation) for waiting in group]
+        if self._connection.total_changes() != changes:
+            sqlite_timeline.note(self._connection, max(waiting.now for waiting in group))
+        return outcomes
+
+    def _do_together(self, group: list[_Waiting]) -> list[Any]:
         puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
-        kept = self._attempt(lambda db: sqlite_put.put(db, puts)) if len(puts) > 1 else None
-        if not isinstance(kept, list):
-            return [self._attempt(waiting.operation) for waiting in group]
-        receipts = iter(kept)
+        receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
         return [
-            next(receipts) if isinstance(waiting.work, Put) else self._attempt(waiting.operation) for waiting in group
+            next(receipts) if isinstance(waiting.work, Put) else waiting.operation(self._connection)
+            for waiting in group
         ]
 
     def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:

@@ -118,7 +118,7 @@ class Gateway:
             clock=self.clock,
             rng=self._rng,
             log=self.log,
-            on_accepted=self._wake,
+            on_accepted=self._note_kept,
             metrics=self.metrics,
             traces=self._traces,
         )
@@ -269,6 +269,9 @@ class Gateway:
         if level is not self._space_level:
             self.log.disk_space(level=level.name.lower(), left=str(space))
         self._space_level = level
+
+    def _note_kept(self) -> None:
+        self._forwarder.note_kept()
 
     def _wake(self) -> None:
         self._forwarder.wake()

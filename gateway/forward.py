@@ -9,22 +9,18 @@ from dataclasses import dataclass, replace
 
 from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
 from gateway.clock import Clock
-from gateway.errors import InboxError, TransformError, TransformStarved
+from gateway.errors import TransformError, TransformStarved
 from gateway.inbox.contract import Inbox
 from gateway.model import Delivery, Entry, Lease, Settlement, Skip, State, TransformRun
 from gateway.sender import Sender
 from gateway.settle import unsent
 from gateway.sources import Source
+from gateway.supply import Supply
 from gateway.telemetry.logs import Log
 from gateway.transform import Mapper, Postponed, Runner
 from gateway.withheld import withhold
 
 SLOTS = 4
-# Slots that troubled sources may hold together, so that the others always have some.
-SLOTS_APART = 2
-# With nothing due it looks again after a while, soon at first, as another gateway may have taken something in.
-LEAST_IDLE_SECONDS, IDLE_SECONDS = 0.02, 0.5
-MOST_LEASED = 1_024
 # How long a transform may hold up the entries of other sources, before its source is sent apart from them.
 PATIENCE_SECONDS = 1.0
 UNKNOWN_SOURCE_DELAY_MS = 60_000
@@ -53,25 +49,26 @@ class Forwarder:
     def __init__(
         self, inbox: Inbox, sender: Sender, leasing: Leasing, *, clock: Clock, log: Log, runner: Runner | None = None
     ) -> None:
-        self._inbox = inbox
         self._sender = sender
         self._leasing = leasing
         self._clock = clock
         self._log = log
         self._runner = runner or Runner()
-        self._arrived = asyncio.Event()
         self._changed = asyncio.Event()
         self._stopping = False
-        self._idle = LEAST_IDLE_SECONDS
-        self._most = MOST_LEASED
         self._apart: set[str] = set()
+        self._supply = Supply(inbox, sender, self._apart, leasing.duration_ms, clock=clock, log=log)
         self._starved: dict[int, int] = {}  # since when, by key; the oldest are forgotten
         self._slots = asyncio.Semaphore(SLOTS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Tell that an entry became due; this does not end a back-off or a pause."""
-        self._arrived.set()
+        self._supply.look()
+
+    def note_kept(self) -> None:
+        """Tell that a delivery was kept; one that was handed over is known already."""
+        self._supply.note_kept()
 
     async def prepare(self, sources: Mapping[str, Source]) -> None:
         """Start the worker processes of sources that are about to be used. Raises TransformError."""
@@ -80,27 +77,30 @@ class Forwarder:
     def reconfigure(self, leasing: Leasing) -> None:
         """Take what a reload changed, and try at once even where the lane waits."""
         self._leasing = leasing
+        self._supply.handed.lease_ms = leasing.duration_ms
         self._runner.keep(source.mapper for source in leasing.sources.values())
         self._sender.lane.probe_at_once()
         self._changed.set()
-        self._arrived.set()
+        self._supply.look()
 
     async def run(self) -> None:
         """Lease and forward until `stop` is called."""
         lane = self._sender.lane
         while not self._stopping:
             if wait := lane.wait(self._clock.now()):
+                await self._supply.put_back()
                 await self._clock.wait(self._changed, wait)
                 self._changed.clear()
                 continue
             await self._slots.acquire()
-            leases = await self._lease()
+            leases = await self._supply.next()
+            if self._stopping:
+                await self._supply.give_back(leases)
+                break
             if not leases:
                 self._slots.release()
-                await self._clock.wait(self._arrived, self._idle)
-                self._idle = min(self._idle * 2, IDLE_SECONDS)
+                await self._supply.wait()
                 continue
-            self._idle = LEAST_IDLE_SECONDS
             task = self._start(leases)
             if lane.state != "healthy":
                 await asyncio.wait([task])
@@ -109,36 +109,14 @@ class Forwarder:
         """Lease no more, give what is under way `grace_seconds`, then break it off and give its leases back."""
         self._stopping = True
         self._changed.set()
-        self._arrived.set()
+        await self._supply.end()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self._supply.put_back()
         await self._runner.close()
-
-    async def _lease(self) -> list[Lease]:
-        """Lease what may be sent now: while the lane is not healthy one entry, of an untroubled source if there is."""
-        self._arrived.clear()
-        try:
-            if self._sender.lane.state == "healthy":
-                return await self._lease_some(min(self._sender.limits.events, self._most), self._busy_apart())
-            return await self._lease_some(1, self._sender.troubled()) or await self._lease_some(1, frozenset())
-        except InboxError as error:
-            self._log.forwarding_interrupted(reason=str(error))
-            return []
-        except MemoryError:
-            self._most = max(1, self._most // 2)  # what was leased comes back when the lease expires
-            reason = f"no memory for the bodies of {self._most * 2} entries; from now on leases take half as many"
-            self._log.forwarding_interrupted(reason=reason)
-            return []
-
-    async def _lease_some(self, limit: int, exclude: frozenset[str]) -> list[Lease]:
-        return await self._inbox.lease(limit, self._leasing.duration_ms, self._clock.now(), exclude)
-
-    def _busy_apart(self) -> frozenset[str]:
-        """Return the sources to leave out: troubled ones that have their slot, or all where they have enough slots."""
-        return self._sender.troubled() if len(self._apart) >= SLOTS_APART else frozenset(self._apart)
 
     def _start(self, leases: list[Lease]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._forward(leases))

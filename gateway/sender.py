@@ -138,6 +138,10 @@ class Sender:
         self._troubled = {source: until for source, until in self._troubled.items() if until > now}
         return frozenset(self._troubled)
 
+    def is_troubled(self, source: str) -> bool:
+        """Tell whether entries of a source were refused lately."""
+        return bool(self._troubled) and source in self.troubled()
+
     def set_apart(self, source: str) -> None:
         """Send a source's entries apart from others for a while, so that it holds up nobody."""
         if source not in self.troubled():

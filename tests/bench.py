@@ -91,7 +91,7 @@ class Bench:
             for name in names
         ]
         await self.inbox.put(deliveries, self.clock.now())
-        self.forwarder.wake()
+        self.forwarder.note_kept()
 
     async def states(self) -> dict[str, State]:
         """Return the state of each delivery."""

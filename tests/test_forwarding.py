@@ -45,7 +45,7 @@ async def test_one_poisoned_event_among_many(bench: Bench) -> None:
         bench.clock.advance(600_000)
         await bench.put(f"other{others}")
         await bench.reach(forwarded=499 + others)
-        assert others < 20
+        assert others < 40  # some are accepted in the very millisecond of its refusal, which tells nothing
     history = await bench.history("d250")
     assert len(history.attempts) >= 5
     assert history.entry.reason == "refused: event refused"

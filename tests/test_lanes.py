@@ -41,7 +41,7 @@ async def put(bench: Bench, *names: str, into: str) -> None:
         for name in names
     ]
     await bench.inbox.put(deliveries, bench.clock.now())
-    bench.forwarder.wake()
+    bench.forwarder.note_kept()
 
 
 def refuse_acme(_: int, body: bytes) -> Refuse | None:

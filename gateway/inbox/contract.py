@@ -11,6 +11,24 @@ from gateway.inbox.disk_space import Space
 from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
 
+class Taker(Protocol):
+    """A forwarder of this process that takes entries as they are kept, instead of leasing them afterwards."""
+
+    def expect(self, deliveries: Sequence[Delivery]) -> int:
+        """Return for how long (ms) deliveries about to be kept may be leased to it; 0 where they are to wait.
+
+        Each answer but 0 is followed by one call of `take`.
+        """
+        ...
+
+    def take(self, deliveries: Sequence[Delivery], leases: Sequence[Lease]) -> None:
+        """Take what became of expected deliveries once it is durable: a lease for each that is a new entry.
+
+        There is none for a re-send, nor for any of them where they could not be kept.
+        """
+        ...
+
+
 class Inbox(Protocol):
     """A durable store of deliveries with their state. Times are unix milliseconds.
 
@@ -62,6 +80,13 @@ class Inbox(Protocol):
         digest match two. The window of new entries is `window_ms`, the inbox's own where absent; they are due at `now`.
         With `count_secrets` the use of each delivery's secret is counted, re-sends included, for as long as bodies are
         kept.
+        """
+        ...
+
+    def hand_over_to(self, taker: Taker | None) -> bool:
+        """Let a forwarder take entries as they are kept, with their deliveries as they were put, or none any more.
+
+        Tells whether the engine does that; one that does not need do nothing, and all entries wait to be leased.
         """
         ...
 

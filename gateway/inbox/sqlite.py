@@ -20,16 +20,17 @@ from gateway.inbox import (
     sqlite_activity,
     sqlite_leases,
     sqlite_search,
-    sqlite_secrets,
-    sqlite_timeline,
+    sqlite_settle,
     sqlite_walk,
     sqlite_writes,
 )
+from gateway.inbox.contract import Taker
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
 from gateway.inbox.sqlite_connection import library_version, open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
+from gateway.inbox.sqlite_put import Put
 from gateway.inbox.sqlite_reader import Reader
 from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
@@ -63,6 +64,8 @@ class SqliteInbox:
         self._dedupe_window_ms = dedupe_window_ms
         self._closed = False
         self._rates: dict[str, int] = {}
+        self._taker: Taker | None = None
+        self._token = secrets.token_hex(16)  # of all entries handed over, each of which is leased so once
 
     @classmethod
     def open(
@@ -146,14 +149,23 @@ class SqliteInbox:
         self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False
     ) -> list[Receipt]:
         """Keep deliveries; durable before it returns."""
-        until, size = now + (window_ms or self._dedupe_window_ms), sum(map(size_of, deliveries))
+        writer, until = self._writing(), now + (window_ms or self._dedupe_window_ms)
+        lease_ms = self._taker.expect(deliveries) if self._taker is not None else 0
+        if lease_ms:
+            put = Put(deliveries, now, until, count_secrets, self._taker, self._token, now + lease_ms)
+        else:
+            put = Put(deliveries, now, until, count_secrets)
+        try:
+            future = writer.run(put, now, intake=sum(map(size_of, deliveries)))
+        except InboxUnavailable:
+            put.hand_over(())
+            raise
+        return await future
 
-        def put(db: apsw.Connection) -> list[Receipt]:
-            if count_secrets:
-                sqlite_secrets.count(db, deliveries)
-            return sqlite_writes.put(db, deliveries, now, until)
-
-        return await self._write(put, now, intake=size)
+    def hand_over_to(self, taker: Taker | None) -> bool:
+        """Let a forwarder take entries as they are kept."""
+        self._taker = taker
+        return True
 
     async def lease(
         self, limit: int, duration_ms: int, now: int, exclude: Collection[str] = frozenset()
@@ -168,7 +180,7 @@ class SqliteInbox:
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        return await self._write(lambda db: sqlite_leases.settle(db, settlements, now), now)
+        return await self._write(lambda db: sqlite_settle.settle(db, settlements, now), now)
 
     async def search(self, query: Query) -> list[History]:
         """Find entries, newest first, without their bodies."""
@@ -230,12 +242,16 @@ class SqliteInbox:
             self._serving.bodies.stop_accepting()
         await asyncio.to_thread(self._release)
 
-    async def _write(self, operation: Callable[[apsw.Connection], T], now: int = 0, *, intake: int | None = None) -> T:
+    async def _write(self, operation: Callable[[apsw.Connection], T], now: int = 0) -> T:
+        return await self._writing().run(operation, now)
+
+    def _writing(self) -> Writer:
+        """Return the writer. Raises InboxUnavailable where there is none, or a thread has ended the service."""
         if self._serving is None:
             raise InboxUnavailable("the inbox was opened for reading only; the process that serves it can change it")
-        if self.failure:
-            raise InboxUnavailable(str(self.failure))
-        return await self._serving.writer.run(lambda db: sqlite_timeline.timed(db, operation, now), intake=intake)
+        if failure := self.failure:
+            raise InboxUnavailable(str(failure))
+        return self._serving.writer
 
     def _release(self) -> None:
         """Close the writer's connection last, so that it is the one that empties the WAL into the file."""

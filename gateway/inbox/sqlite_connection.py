@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from gateway.inbox.sqlite_place import create_private, require_local
 from gateway.inbox.sqlite_schema import SCHEMA, identify, migrate
 
 BUSY_TIMEOUT_MS = 5_000
+
+# The most rows that one statement is given; with more of them there is little left to share.
+MOST_ROWS = 64
+FEW_ROWS = 16
+
+# Enough for all statements of those numbers of rows.
+STATEMENTS_KEPT = 256
 
 # Before these, two connections that wrote and checkpointed at one moment could lose committed transactions:
 # https://sqlite.org/wal.html#walresetbug
@@ -57,7 +65,7 @@ def open_writer(path: Path, window_ms: int) -> apsw.Connection:
     require_local(path)
     with refusals(path), contextlib.ExitStack() as undo:
         create_private(path)
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_KEPT)
         undo.callback(connection.close)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         version = identify(connection, path)
@@ -96,10 +104,36 @@ def rows(connection: apsw.Connection, statement: str, values: Sequence[Any] | Ma
     return connection.execute(statement, values).fetchall()
 
 
+def over(statement: str, given: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield statements with a VALUES list of rows in the place of `{values}`, and what to bind, for all rows together.
+
+    One statement for many rows costs one wait for the interpreter's lock where one for each row would cost as many.
+    Beyond a few rows their number is a power of two, so that there are few different ones and each is compiled once.
+    """
+    done = 0
+    while left := len(given) - done:
+        number = left if left <= FEW_ROWS else min(1 << left.bit_length() - 1, MOST_ROWS)
+        part = given[done : done + number]
+        yield _with_values(statement, len(part[0]), number), [value for row in part for value in row]
+        done += number
+
+
+def insert(connection: apsw.Connection, statement: str, given: Sequence[tuple[Any, ...]]) -> None:
+    """Run an INSERT with `{values}`, or another statement that returns no rows, over many rows."""
+    for each, values in over(statement, given):
+        connection.execute(each, values)
+
+
 def last_key(connection: apsw.Connection) -> int:
     """Return the greatest key that an entry ever had in this file."""
     found = rows(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'entries'")
     return int(found[0][0]) if found else 0
+
+
+@functools.cache
+def _with_values(statement: str, width: int, number: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return statement.format(values=f"VALUES {', '.join([row] * number)}")
 
 
 def _set(connection: apsw.Connection, settings: dict[str, int]) -> None:

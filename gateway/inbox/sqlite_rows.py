@@ -19,8 +19,7 @@ NARROW = (
 WIDE = (*NARROW, "bodies.body", "bodies.content")
 JOINED = (
     "LEFT JOIN bodies ON bodies.key = entries.key LEFT JOIN frozen ON frozen.key = entries.key "
-    "LEFT JOIN dedupe ON dedupe.source = entries.source AND dedupe.delivery_id = entries.delivery_id "
-    "AND dedupe.key = entries.key"
+    "LEFT JOIN dedupe ON dedupe.key = entries.key"
 )
 TABLES = f"entries {JOINED}"
 

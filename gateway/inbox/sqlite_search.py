@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from gateway.model import Attempt, Entry, SentEvent, State
 
 _BY_ID = """entries.key IN (
   SELECT key FROM entries WHERE delivery_id = ?
-  UNION SELECT key FROM events WHERE id = ?
+  UNION SELECT key FROM events WHERE id = ? AND own_id = 1
+  UNION SELECT events.key FROM entries JOIN events ON events.key = entries.key
+    WHERE entries.delivery_id IN (SELECT value FROM json_each(?)) AND events.id = ?
   UNION SELECT key FROM events WHERE event_api_id = ? AND event_api_id <> ''
   UNION SELECT key FROM entries WHERE trace_id = ? AND trace_id <> '')"""
 
@@ -42,7 +45,7 @@ def matching(query: Query) -> tuple[str, list[Any]]:
     narrowed_by_id = "+" if query.id else ""  # a plus keeps SQLite from preferring the index of that column
     terms: list[tuple[str, tuple[Any, ...]]] = []
     if query.id:
-        terms.append((_BY_ID, (query.id,) * 4))
+        terms.append((_BY_ID, (query.id, query.id, _delivery_ids(query.id), query.id, query.id, query.id)))
     if query.source:
         terms.append((f"{narrowed_by_id}entries.source = ?", (query.source,)))
     if query.type:
@@ -113,6 +116,12 @@ def counts(connection: apsw.Connection) -> Counts:
         last_received_at={source: newest for source, newest, *_ in tally},
         secrets=sqlite_secrets.uses(connection),
     )
+
+
+def _delivery_ids(event_id: str) -> str:
+    """Return what the delivery's id may be in an event's: `<source>:<delivery id>:<name>`, any of which has colons."""
+    parts = event_id.split(":")
+    return json.dumps([":".join(parts[1:end]) for end in range(2, len(parts))])
 
 
 def _life(connection: apsw.Connection, key: int) -> tuple[tuple[Attempt, ...], tuple[SentEvent, ...]]:

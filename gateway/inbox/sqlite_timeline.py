@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 import apsw
 
 from gateway.inbox.sqlite_connection import rows
-
-T = TypeVar("T")
 
 # Once a second is enough, and saves every commit a page.
 _NOTE = "UPDATE timeline SET reached = :now WHERE id = 1 AND reached < :now - 1000"
 
 
-def timed(connection: apsw.Connection, operation: Callable[[apsw.Connection], T], now: int) -> T:
-    """Do an operation that is told `now`, and note that time with what it changes, to the second."""
-    before = connection.total_changes()
-    result = operation(connection)
-    if connection.total_changes() != before:
-        connection.execute(_NOTE, {"now": now})
-    return result
+def note(connection: apsw.Connection, now: int) -> None:
+    """Note a time (unix ms) that a change was told, to the second."""
+    connection.execute(_NOTE, {"now": now})
 
 
 def reached(connection: apsw.Connection) -> int:

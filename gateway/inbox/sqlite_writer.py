@@ -8,19 +8,22 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable
 from gateway.failpoints import failpoint
+from gateway.inbox import sqlite_put, sqlite_timeline
 from gateway.inbox.disk_space import SpaceGauge
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.pace import Pace
 from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS, last_key
 from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
+from gateway.inbox.sqlite_put import Put
 from gateway.inbox.sqlite_wal import Checkpoints
+from gateway.model import Receipt
 
 # A commit costs one fsync whatever it holds; beyond this size there is little left to share.
 GROUP_LIMIT = 256
@@ -33,9 +36,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    operation: Callable[[apsw.Connection], Any]
+    work: Callable[[apsw.Connection], Any] | Put
+    now: int
     future: asyncio.Future[Any]
     size: int
+
+    def operation(self, connection: apsw.Connection) -> Any:
+        """Do this work by itself."""
+        if isinstance(self.work, Put):
+            return sqlite_put.put(connection, [self.work])[0]
+        return self.work(connection)
 
 
 class Writer:
@@ -70,11 +80,19 @@ class Writer:
         self._thread = threading.Thread(target=self._serve, name="inbox-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, operation: Callable[[apsw.Connection], T], *, intake: int | None = None) -> T:
-        """Run `operation` in the next transaction and return its result when it is durable.
+    @overload
+    def run(self, work: Put, now: int, *, intake: int | None = None) -> asyncio.Future[list[Receipt]]: ...
 
-        A waiter that is cancelled leaves the operation in its group. `intake` is the bytes that new deliveries bring:
-        with it, the operation is refused at once where the bounds say so. Raises InboxUnavailable.
+    @overload
+    def run(self, work: Callable[[apsw.Connection], T], now: int) -> asyncio.Future[T]: ...
+
+    def run(
+        self, work: Callable[[apsw.Connection], Any] | Put, now: int, *, intake: int | None = None
+    ) -> asyncio.Future[Any]:
+        """Do `work`, which is told `now`, in the next transaction; the future has its result when it is durable.
+
+        A waiter that is cancelled leaves the work in its group. `intake` is the bytes that new deliveries bring: with
+        it, the work is refused at once where the bounds say so. Raises InboxUnavailable, and so may the future.
         """
         if self.failure:
             raise InboxUnavailable(str(self.failure))
@@ -82,11 +100,10 @@ class Writer:
             raise InboxUnavailable("the inbox is closed; this process is about to end")
         if intake is not None and (sentence := refusal(self._bounds, self._standing(), intake)):
             raise InboxUnavailable(sentence)
-        waiting = _Waiting(operation, asyncio.get_running_loop().create_future(), intake or 0)
-        self._waiting_bytes += waiting.size
-        self._queue.put(waiting)
-        result: T = await waiting.future
-        return result
+        future = asyncio.get_running_loop().create_future()
+        self._waiting_bytes += intake or 0
+        self._queue.put(_Waiting(work, now, future, intake or 0))
+        return future
 
     def _standing(self) -> Standing:
         waiting = self._queue.qsize()
@@ -148,11 +165,11 @@ class Writer:
         if self.failure:
             return [InboxUnavailable(str(self.failure)) for _ in group]
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(waiting.operation) for waiting in group]
+            outcomes = self._do_all(group)
             failpoint("before_commit")
             self._connection.execute("COMMIT")
-            self._lock.mark_key(last_key(self._connection))
+            if any(isinstance(waiting.work, Put) for waiting in group):
+                self._lock.mark_key(last_key(self._connection))
         except (apsw.Error, MemoryError) as error:
             no_room, told = out_of_room(self._connection, error), unavailable(self._connection, error)
             self._note_failure(error)
@@ -164,6 +181,30 @@ class Writer:
     def _commit_singly(self, group: list[_Waiting]) -> list[Any]:
         """Give each operation a transaction: on a full disk SQLite undoes all for one that finds no space."""
         return [outcome for waiting in group for outcome in self._commit([waiting])]
+
+    def _do_all(self, group: list[_Waiting]) -> list[Any]:
+        """Begin a transaction and do the whole group in it, or each operation by itself where one has a fault."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        changes = self._connection.total_changes()
+        try:
+            outcomes = self._do_together(group)
+        except Exception as error:
+            if failure(self._connection, error) or not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._attempt(waiting.operation) for waiting in group]
+        if self._connection.total_changes() != changes:
+            sqlite_timeline.note(self._connection, max(waiting.now for waiting in group))
+        return outcomes
+
+    def _do_together(self, group: list[_Waiting]) -> list[Any]:
+        puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
+        receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
+        return [
+            next(receipts) if isinstance(waiting.work, Put) else waiting.operation(self._connection)
+            for waiting in group
+        ]
 
     def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:
         self._connection.execute("SAVEPOINT operation")
@@ -206,6 +247,8 @@ class Writer:
     def _resolve(self, group: list[_Waiting], outcomes: list[Any]) -> None:
         for waiting, outcome in zip(group, outcomes, strict=True):
             self._waiting_bytes -= waiting.size
+            if isinstance(waiting.work, Put):
+                waiting.work.hand_over(() if isinstance(outcome, Exception) else outcome)
             if waiting.future.done():
                 continue
             if isinstance(outcome, Exception):

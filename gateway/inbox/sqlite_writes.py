@@ -1,37 +1,22 @@
-"""What the writer thread does to an inbox file, in a transaction that it opens and commits: put, replay, prune."""
+"""What the writer thread does to an inbox file, in a transaction that it opens and commits: replay and prune."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import apsw
 
 from gateway.failpoints import failpoint
 from gateway.history import Query
 from gateway.inbox import sqlite_secrets
-from gateway.inbox.rows import body_row, trace_id
 from gateway.inbox.sqlite_connection import rows
 from gateway.inbox.sqlite_search import matching
-from gateway.model import Delivery, Receipt, ReplayMode
+from gateway.model import ReplayMode
 
 # What one prune may free and hand back to the file system, 4 MiB: intake waits for it as for any other group.
 PRUNE_BYTES = 4 << 20
 VACUUM_PAGES = PRUNE_BYTES // 4_096
-
-_BY_ID = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND delivery_id = ? AND expires_at >= ?"
-_BY_DIGEST = "SELECT key, first_seen, delivery_id FROM dedupe WHERE source = ? AND digest = ? AND expires_at >= ?"
-_BY_EITHER = f"{_BY_ID} UNION ALL {_BY_DIGEST}"
-_COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE source = ? AND delivery_id = ?"
-_CLAIM = (
-    "INSERT OR REPLACE INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at) VALUES (?, ?, ?, ?, ?, ?)"
-)
-_KEEP_ENTRY = (
-    "INSERT INTO entries (source, provider, delivery_id, type, trace_id, received_at, state, due_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)"
-)
-_KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) VALUES (?, ?, ?, ?)"
 
 _RESTART = (
     "UPDATE entries SET state = 'pending', due_at = ?, generation = generation + ?, reason = '', rejections = 0, "
@@ -46,7 +31,7 @@ _OLD_BODIES = (
 )
 _NARROW = (
     "UPDATE entries SET body_kept = 0, forget_at = coalesce((SELECT expires_at FROM dedupe WHERE "
-    "dedupe.source = entries.source AND dedupe.delivery_id = entries.delivery_id AND dedupe.key = entries.key), 0) "
+    "dedupe.key = entries.key), 0) "
     "WHERE key = ? AND state IN ('forwarded', 'skipped', 'dead')"
 )
 _FORGET_BODY = (
@@ -56,20 +41,11 @@ _FORGET_BODY = (
     "DELETE FROM events WHERE key = ?",
 )
 _FORGET_IDS = (
-    "DELETE FROM dedupe WHERE (source, delivery_id) IN "
-    "(SELECT source, delivery_id FROM dedupe WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
+    "DELETE FROM dedupe WHERE key IN (SELECT key FROM dedupe WHERE expires_at < ? ORDER BY expires_at LIMIT ?)"
 )
 _FORGET_ENTRIES = (
     "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE forget_at < ? ORDER BY forget_at LIMIT ?)"
 )
-
-
-def put(connection: apsw.Connection, deliveries: Sequence[Delivery], now: int, until: int) -> list[Receipt]:
-    """Claim each id and digest until `until` and keep the delivery, or count the re-send.
-
-    A re-send claims nothing: whoever sends old signed bytes under an id of a delivery to come must not take that id.
-    """
-    return [_put_one(connection, delivery, now, until) for delivery in deliveries]
 
 
 def replay(connection: apsw.Connection, keys: Sequence[int], query: Query, mode: ReplayMode, now: int) -> int:
@@ -105,25 +81,3 @@ def _first_bytes(sizes: Sequence[tuple[int, int | None]], most: int) -> list[int
     """Return the first keys whose bodies have together no more than `most` bytes, and always one."""
     totals = itertools.accumulate(size or 0 for _, size in sizes)
     return [key for n, ((key, _), total) in enumerate(zip(sizes, totals, strict=True)) if n == 0 or total <= most]
-
-
-def _put_one(connection: apsw.Connection, delivery: Delivery, now: int, until: int) -> Receipt:
-    digest = bytes.fromhex(delivery.digest) or None
-    if known := _known(connection, delivery, digest, now):
-        key, first_seen, name = min(known)
-        connection.execute(_COUNT_RESEND, (now, delivery.source, name))
-        return Receipt(key, duplicate=True, first_seen_at=first_seen, known_as=name if name != delivery.id else "")
-    narrow = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery), delivery.received_at)
-    connection.execute(_KEEP_ENTRY, (*narrow, now))
-    key = connection.last_insert_rowid()
-    connection.execute(_KEEP_BODY, (key, *body_row(delivery)))
-    connection.execute(_CLAIM, (delivery.source, delivery.id, digest, key, now, until))
-    return Receipt(key=key, duplicate=False, first_seen_at=now)
-
-
-def _known(connection: apsw.Connection, delivery: Delivery, digest: bytes | None, now: int) -> list[Any]:
-    """Return key, time and id of the entries, two at most, that this is a re-send of."""
-    by_id = (delivery.source, delivery.id, now)
-    if digest is None:
-        return rows(connection, _BY_ID, by_id)
-    return rows(connection, _BY_EITHER, (*by_id, delivery.source, digest, now))

@@ -34,6 +34,16 @@ async def test_every_kind_of_id_finds_its_entry(inbox: Inbox, wanted: str) -> No
     assert await found(inbox, Query(id=wanted, source="other")) == []
 
 
+@pytest.mark.parametrize("event_id", ["acme:a:b:c:acme/made:2.r1", "acme:a:b:c:made", "own", "own:a", "acme:a:d", ":"])
+async def test_an_event_is_found_whatever_its_id(inbox: Inbox, event_id: str) -> None:
+    """An event's id finds its entry where it is made of the delivery's, which may hold colons, and where it is not."""
+    [key, _] = await keep(inbox, "a:b:c", "a")
+    for lease in await inbox.lease(9, LEASE, NOW):
+        events = (SentEvent(event_id, "acme/made"),) if lease.entry.key == key else ()
+        await inbox.settle([(lease, answered(lease, events=events))], NOW)
+    assert [history.entry.key for history in await inbox.search(Query(id=event_id))] == [key]
+
+
 @pytest.mark.parametrize("unknown", ["evt_3", "acme:evt_3", "acme", "%", "' OR 1=1 --"])
 async def test_an_unknown_id_finds_nothing(inbox: Inbox, unknown: str) -> None:
     """An id is matched exactly and as text."""

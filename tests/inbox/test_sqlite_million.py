@@ -19,8 +19,8 @@ SELECT 'source_' || (value % 10), 'hmac', 'evt_' || value, 'order.created', '', 
   :now + value / 1000 FROM number;
 INSERT INTO bodies (key, metadata, body)
 SELECT key, (SELECT metadata FROM bodies), zeroblob(300) FROM entries WHERE delivery_id <> 'evt_0';
-INSERT INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at)
-SELECT source, delivery_id, randomblob(32), key, :now, :now + 1000000 FROM entries WHERE delivery_id <> 'evt_0';
+INSERT INTO dedupe (key, source, digest, first_seen, expires_at)
+SELECT key, source, randomblob(32), :now, :now + 1000000 FROM entries WHERE delivery_id <> 'evt_0';
 """
 
 

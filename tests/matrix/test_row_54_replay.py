@@ -27,7 +27,7 @@ INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, receive
   SELECT i, 'acme', 'hmac', name, 'made', '', :now, 'dead', :now, 'broken', :now FROM numbers;
 INSERT INTO bodies (key, metadata, body)
   SELECT i, :metadata, CAST('{"name":"' || name || '"}' AS BLOB) FROM numbers;
-INSERT INTO dedupe (source, delivery_id, key, first_seen) SELECT 'acme', name, i, :now FROM numbers;
+INSERT INTO dedupe (key, source, first_seen, expires_at) SELECT i, 'acme', :now, :now FROM numbers;
 """
 
 
@@ -66,6 +66,7 @@ class Replaying:
     async def _step(self, query: Query) -> Replayed:
         bench, name = self._bench, f"live{len(self.steps)}"
         taken = await bench.inbox.replay(query, ReplayMode.RESEND, bench.clock.now())
+        bench.forwarder.wake()
         before = self._arrived
         await bench.put(name)
         await bench.event_api.until(lambda: name in self._live)

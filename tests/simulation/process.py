@@ -111,7 +111,7 @@ class Process:
         delivery = verify(received, self._source, self.clock.wall())
         require(isinstance(delivery, Delivery), "a request of this simulation is no handshake")
         [receipt] = await self.inbox.put([cast("Delivery", delivery)], self.clock.now())
-        self.forwarder.wake()
+        self.forwarder.note_kept()
         return receipt
 
     async def stop(self) -> None:

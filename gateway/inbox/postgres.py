@@ -285,7 +285,7 @@ class PostgresInbox:
         """Read the time, raise the floors and make the days to come, again and again, as far as the server serves."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            with contextlib.suppress(InboxError):
+            with contextlib.suppress(InboxError, ValueError):
                 await self._others.run(self._time.read, _READ)
                 await self._others.run(lambda db: self._floors.raise_(db, self._time.now()), _READ)
                 await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)

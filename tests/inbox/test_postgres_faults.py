@@ -174,8 +174,10 @@ async def test_a_deadlock_is_tried_again(open_inbox: Open, operator: asyncpg.Con
         await transaction.start()
         await operator.execute("UPDATE dedupe SET hits = hits + 1 WHERE delivery_id = 'evt_2'")
         put = asyncio.create_task(inbox.put([delivery("evt_1"), delivery("evt_2")], NOW))
-        while not put.done() and not await operator.fetchval(waiting):
-            await asyncio.sleep(0.001)
+        for _ in range(1_000):
+            if put.done() or await operator.fetchval(waiting):
+                break
+            await asyncio.sleep(0.002)
         await operator.execute("UPDATE dedupe SET hits = hits + 1 WHERE delivery_id = 'evt_1'")
         await transaction.commit()
         with suppress(InboxUnavailable):

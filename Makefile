@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench torture fuzz clean
+.PHONY: help run test simulate check format schema openapi docs golden image bench torture fuzz clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,17 +38,25 @@ format: $(STAMP) ## Format the code
 schema: $(STAMP) ## Write docs/gateway.schema.json from the code
 	$(BIN)/python -m gateway.config > docs/gateway.schema.json
 
+openapi: $(STAMP) ## Write docs/openapi.json from the code
+	$(BIN)/python -m gateway.admin > docs/openapi.json
+
 docs: $(STAMP) ## Write docs/providers from the catalogue
 	$(BIN)/python -m gateway.dev.provider_pages docs/providers
 
 golden: $(STAMP) ## Rewrite the golden files of the transforms, to be reviewed as a diff
 	$(BIN)/python -m pytest -q --update-golden tests/transforms
 
-bench: $(STAMP) ## Measure CPU time per webhook, per verification, of a shadow, and of PostgreSQL
+image: $(STAMP) ## Carry out the steps of deploy/Dockerfile in a plain folder
+	$(BIN)/python -m pytest -q -m long tests/deploy/test_dockerfile.py $(ARGS)
+
+bench: $(STAMP) ## Measure CPU time per webhook, per verification, of telemetry, of a shadow, and of PostgreSQL
 	$(BIN)/python benchmarks/verification.py
 	$(BIN)/python benchmarks/intake.py
+	$(BIN)/python benchmarks/telemetry.py
 	$(BIN)/python benchmarks/shadow.py
 	$(BIN)/python benchmarks/postgres.py
+	$(BIN)/python benchmarks/metrics.py
 
 torture: $(STAMP) ## Kill, starve and cut a gateway for 30 minutes; or TORTURE_SECONDS, _KILLS, _POWER, _SEED
 	$(BIN)/python -m gateway.torture

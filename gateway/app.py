@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-from collections.abc import Callable, Coroutine, Mapping
+import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
 
 from aiohttp import web
 
-from gateway import admin, build, build_inbox, threads
+from gateway import admin, build, build_inbox, refusals
 from gateway.admin import address, api
+from gateway.admin.access import Access
+from gateway.admin.exposition import exposed
+from gateway.admin.inspection import Inspected, Inspection
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
-from gateway.config import Config
+from gateway.config import AdminConfig, Config, ServerConfig
 from gateway.errors import InboxError
 from gateway.event_api import EventApi
+from gateway.feed import Feed
 from gateway.forward import Forwarder, Leasing
+from gateway.gauges import Gauges, watch_loop
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
-from gateway.reload import Reloader
+from gateway.refusals import Refusals
 from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
-from gateway.telemetry import lines
+from gateway.systemd import Inlet
+from gateway.telemetry import traces
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
 FORWARD_GRACE_SECONDS = 10.0
-HOUSEKEEPING_SECONDS = 1.0
 PRUNE_EVERY_MS = 60_000
 LEASE_MARGIN_MS = 60_000
-LAST_LINES_SECONDS = 0.5
-THREADS = 6
+LAST_METRICS_SECONDS = 1.0
 
 
 class Gateway:
@@ -55,14 +59,18 @@ class Gateway:
         clock: Clock | None = None,
         rng: random.Random | None = None,
         inbox: Inbox | None = None,
+        sockets: Mapping[Inlet, socket.socket] | None = None,
     ) -> None:
         self.config = config
-        self.log = Log()
         self.clock = clock or SystemClock()
+        self.metrics = Metrics(self.clock.wall)
+        self.log = Log(on_crash=self.metrics.crashed)
+        self.feed = Feed(self.clock.wall)
         self.port = 0
         self.admin_port = 0
         self.inbox: Inbox
         self._given_inbox = inbox
+        self._sockets = sockets or {}
         self.receiver: Receiver
         self._rng = rng or random.SystemRandom()
         self._stack = AsyncExitStack()
@@ -71,6 +79,9 @@ class Gateway:
         self._forwarder: Forwarder
         self._listener: Listener
         self.broken = False
+        self._started = False
+        self._instance = f"{self._rng.getrandbits(64):016x}"
+        self._access = Access(config.admin.host, config.admin.token_hash)
         self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -88,47 +99,93 @@ class Gateway:
     async def _start(self) -> None:
         config = self.config
         built = build.sources(config)
-        self.inbox = self._given_inbox or await build_inbox.open_serving(config)
+        self._open_traces(config)
+        self.inbox = self._given_inbox or await build_inbox.open_serving(config, self.metrics.inbox.committed)
         self._stack.push_async_callback(self.inbox.close)
         if self.inbox.time and isinstance(self.clock, SystemClock):
             self.clock.follow(self.inbox.time)
         for note in self.inbox.notes:
             self.log.note(detail=note)
+        if config.metrics_interval is not None:
+            await self._export_metrics(config.metrics_interval)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
         self._stack.callback(address.remove, config.inbox_path)
         address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
         self.receiver = Receiver(
-            self.inbox, built, clock=self.clock, rng=self._rng, log=self.log, on_accepted=self._wake
+            self.inbox,
+            built,
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            on_accepted=self._wake,
+            metrics=self.metrics,
+            traces=self._traces,
         )
         self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
         self._recorder.start()
         self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self.receiver.on_rejected = self._recorder.hold
+        self._refusals = await asyncio.to_thread(Refusals, refusals.path_of(config.inbox_path), self.clock.wall)
+        self._stack.push_async_callback(asyncio.to_thread, self._refusals.save)
+        self.receiver.on_answered = self._refusals.answered
+        self.receiver.feed = self.feed
         self._apply_server(config)
-        self.admin_port = await self._listen(Listener(self._admin()), config.admin.host, config.admin.port)
-        address.write(config.inbox_path, address.url(config.admin.host, self.admin_port))
+        self.admin_port = await self._listen("admin", Listener(self._admin()), config.admin)
+        self._stack.callback(self.feed.close)  # before that listener stops, which waits for what it answers
+        listens_at = address.url(config.admin.host, self.admin_port)
+        address.write(config.inbox_path, address.Address(listens_at, self._instance))
         await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.application(),
             head_seconds=config.server.header_timeout_seconds,
             on_malformed=self.receiver.refuse_malformed,
         )
-        self.port = await self._listen(listener, config.server.host, config.server.port)
+        self.port = await self._listen("server", listener, config.server)
+        self._started = True
+
+    def _open_traces(self, config: Config) -> None:
+        on_dropped, exported = self.metrics.spans_dropped, config.tracing.exported
+        self._traces = traces.opened(
+            self._rng,
+            exported=exported,
+            ratio=config.tracing.ratio,
+            event_api=config.event_api.url,
+            on_dropped=on_dropped,
+        )
+        self.metrics.exemplars.sampled_only = exported
+        self._stack.push_async_callback(self._traces.close)
+
+    async def _export_metrics(self, seconds: float) -> None:
+        # Not loaded by those who do not export.
+        from gateway.telemetry.metrics_export import MetricsExport  # noqa: PLC0415
+
+        export = await asyncio.to_thread(MetricsExport, self.metrics.registry, seconds)
+        self._stack.push_async_callback(asyncio.to_thread, export.close, LAST_METRICS_SECONDS)
 
     async def _start_forwarding(self, config: Config, built: Mapping[str, Source]) -> None:
         self._event_api = _event_api(config)
         self._stack.push_async_callback(self._close_event_api)
         self._sender = Sender(
-            self.inbox, self._event_api, build.limits(config), clock=self.clock, rng=self._rng, log=self.log
+            self.inbox,
+            self._event_api,
+            build.limits(config),
+            clock=self.clock,
+            rng=self._rng,
+            log=self.log,
+            traces=self._traces,
+            metrics=self.metrics,
         )
         self._sender.rate = build.rate(config)
+        self._sender.feed = self.feed
         leasing = Leasing(_lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
         await self._forwarder.prepare(built)
         self._watch_space()
-        self._tasks = [asyncio.create_task(self._forwarder.run()), asyncio.create_task(self._keep_house())]
+        self.gauges = Gauges(self.metrics, self.inbox, self._sender, lambda: self.receiver.sources, self.clock)
+        endless = (self._forwarder.run(), self._keep_house(), self.gauges.run(), watch_loop(self.metrics))
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in endless]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
 
@@ -141,14 +198,17 @@ class Gateway:
         await self._forwarder.prepare(built)
         old = self._event_api
         self.config = config
+        self._traces.event_api = config.event_api.url
         self._event_api = _event_api(config)
         self._sender.transport, self._sender.limits = self._event_api, build.limits(config)
         self._sender.rate = build.rate(config)
         self.receiver.sources = built
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
+        self._access.token_hash = config.admin.token_hash
         self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
+        self.metrics.reloaded(taken=True)
         await old.close()
 
     async def drain(self) -> None:
@@ -168,17 +228,38 @@ class Gateway:
         return self._sender.lane.state
 
     def _admin(self) -> web.Application:
+        inspected = Inspected(
+            self.inbox,
+            self._refusals,
+            quarantine=path_of(self.config.inbox_path),
+            clock=self.clock,
+            config=lambda: self.config,
+            port=lambda: self.port,
+            feed=self.feed,
+            lane=lambda: self._sender.lane if self._started else None,
+        )
         replays = Replays(self.inbox, clock=self.clock, log=self.log, on_replayed=self._wake)
-        v1 = api.application(replays.routes(), host=self.config.admin.host, log=self.log)
-        return admin.application(self.inbox, lambda: self.receiver.draining, v1)
+        return admin.application(
+            self.inbox,
+            self._stage,
+            api=[*replays.routes(), *Inspection(inspected).routes()],
+            metrics=exposed(self.metrics, lambda: self._refusals.seconds(self.receiver.sources)),
+            guarded=partial(api.application, access=self._access, log=self.log, instance=self._instance),
+        )
+
+    def _stage(self) -> str:
+        """Where this is in its life: `starting`, `draining`, or empty while it serves."""
+        if self.receiver.draining:
+            return "draining"
+        return "" if self._started else "starting"
 
     def _apply_server(self, config: Config) -> None:
         self.receiver.public_url = config.server.public_url.rstrip("/")
         self.receiver.proxies = build.proxies(config)
         self.receiver.body_timeout = config.server.body_timeout_seconds
 
-    async def _listen(self, listener: Listener, host: str, port: int) -> int:
-        await listener.start(host, port)
+    async def _listen(self, inlet: Inlet, listener: Listener, where: ServerConfig | AdminConfig) -> int:
+        await listener.start(where.host, where.port, self._sockets.get(inlet))
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
 
@@ -214,6 +295,8 @@ class Gateway:
         while True:
             await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
             self._watch_space()
+            await asyncio.to_thread(self._refusals.save)
+            self.metrics.give_up(self._refusals.seconds(self.receiver.sources))
             secrets.look(self.receiver.sources, self.clock.wall())
             now = self.clock.now()
             bodies_before = now - self.config.inbox.retention_days * DAY_MS
@@ -222,67 +305,6 @@ class Gateway:
                     pass
             except InboxError as error:
                 self.log.forwarding_interrupted(reason=str(error))
-
-
-Accompany = Callable[[Gateway, Reloader], Coroutine[Any, Any, int | None]]
-"""What runs beside a started gateway and may reload it; the exit code it returns ends it, None lets it serve on."""
-
-
-async def run(load: Callable[[], Config], accompany: Accompany) -> int:
-    """Serve until SIGTERM or SIGINT, reloading on SIGHUP; return the exit code.
-
-    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good, or a fault in a background
-    task, ends it with code 1, so that a supervisor starts it anew on a store that is opened afresh.
-    """
-    asyncio.get_running_loop().set_default_executor(threads.pool(THREADS, "worker"))
-    gateway = Gateway(load())
-    await gateway.start()
-    stop = asyncio.Event()
-    reloader = Reloader(gateway, load)
-    _handle_signals(gateway, reloader, stop)
-    companion = asyncio.create_task(accompany(gateway, reloader))
-    try:
-        code = await _watch(gateway, companion, stop)
-        if code is None:
-            await gateway.drain()
-    finally:
-        companion.cancel()
-        await gateway.stop()
-    gateway.log.stopped()
-    return code or 0
-
-
-async def _watch(gateway: Gateway, companion: asyncio.Task[int | None], stop: asyncio.Event) -> int | None:
-    """Return the exit code once something ends the gateway: None for a signal."""
-    while not await gateway.clock.wait(stop, HOUSEKEEPING_SECONDS):
-        if gateway.inbox.failure or gateway.broken:
-            return 1
-        if companion.done() and (code := companion.result()) is not None:
-            return code
-    return None
-
-
-def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[bool]] = set()
-
-    def end(number: signal.Signals) -> None:
-        if stop.is_set():
-            # What was acknowledged is on disk and leases run out, so nothing is lost by leaving at once.
-            gateway.log.cut_short(signal=number.name)
-            lines.finish(LAST_LINES_SECONDS)
-            os._exit(1)
-        gateway.log.draining(signal=number.name)
-        stop.set()
-
-    def start_reload() -> None:
-        task = asyncio.create_task(reloader.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    loop.add_signal_handler(signal.SIGHUP, start_reload)
 
 
 def _event_api(config: Config) -> EventApi:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway import payload
-from gateway.model import Frozen, Lease, SentEvent, Settlement, StampedEvent
+from gateway.model import Frozen, Lease, SentEvent, Settlement, StampedEvent, TransformRun
 
 Settled = list[tuple[Lease, Settlement]]
 
@@ -22,10 +22,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A leased entry and the events it makes."""
+    """A leased entry, the events it makes, and the run of the transform that made them, if it was now."""
 
     lease: Lease
     events: tuple[StampedEvent, ...]
+    transform: TransformRun | None = None
 
     def sent(self, ids: Sequence[str] = ()) -> tuple[SentEvent, ...]:
         """Return the record of the events, with the ids the event API returned where it did."""

@@ -82,6 +82,7 @@ def _source(name: str, config: SourceConfig, whole: Config) -> Source:
         enforced=config.enforce,
         admission=Admission(path_token, tuple(map(parse_network, config.allow))),
         public_url=public_url(config, path_token),
+        trust_traceparent=config.trust_traceparent,
         **places,
     )
 

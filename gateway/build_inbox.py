@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway import dedupe
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
     from gateway.inbox.postgres import PostgresInbox
 
 
-async def open_serving(config: Config) -> Inbox:
-    """Open the inbox for a gateway. Raises InboxError, of which InboxUnsupported says what must be mended first."""
+OnCommit = Callable[[float, int], None]
+"""Told how many seconds a commit took, and how many operations shared it."""
+
+
+async def open_serving(config: Config, on_commit: OnCommit) -> Inbox:
+    """Open the inbox for a gateway; `on_commit` is told of each commit of one in SQLite.
+
+    Raises InboxError, of which InboxUnsupported says what must be mended first.
+    """
     if config.inbox.shared:
         return await _open_postgres(config, serving=True)
-    return await asyncio.to_thread(SqliteInbox.open, config.inbox_path, dedupe_window_ms=_window_ms(config))
+    return await asyncio.to_thread(
+        SqliteInbox.open, config.inbox_path, dedupe_window_ms=_window_ms(config), on_commit=on_commit
+    )
 
 
 async def open_shared(config: Config) -> PostgresInbox:

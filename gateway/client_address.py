@@ -49,6 +49,14 @@ def parse_address(text: str) -> Address | None:
     return mapped or address
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, an address or a name, is one that only programs of this machine can reach."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
 def includes(networks: Iterable[Network], address: Address | None) -> bool:
     """Tell whether one of the networks holds the address; an unknown address is in none."""
     return address is not None and any(address in network for network in networks)

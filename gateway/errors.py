@@ -28,6 +28,7 @@
         InboxLocked                  another process serves this file; exit 2
         InboxUnsupported             the file or the SQLite library is not one we may use; exit 2
           InboxOutdated              the file is an older gateway's, which serving it upgrades
+        BackupFailed                 nothing was backed up or restored; exit 1
       OutputLost                     a command's output could not be written; exit 1
       LeaseLost                      drop the work: another forwarder has it
       EventApiError                  what kept a request from being answered
@@ -112,6 +113,12 @@ class InboxOutdated(InboxUnsupported):
     """The inbox file has an older schema, so that only `gateway serve`, which upgrades it, may open it."""
 
     label = "inbox_outdated"
+
+
+class BackupFailed(InboxError):
+    """No backup was written, or none restored; what was there is as it was."""
+
+    label = "backup_failed"
 
 
 class LeaseLost(GatewayError):

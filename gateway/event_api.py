@@ -9,6 +9,7 @@ import base64
 import email.utils
 import io
 import random
+import re
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -25,6 +26,8 @@ from gateway.outcome import Answer
 MAX_ANSWER_BYTES = 1_048_576
 MAX_ERROR_LENGTH = 300
 LARGE_BODY_BYTES = 1_048_576
+# Between quotation marks, whichever they are, and to the end where a sentence is cut.
+_QUOTED = re.compile(r"""(?<=["'`])[^"'`]{4,}""")
 
 
 class EventApi:
@@ -39,13 +42,15 @@ class EventApi:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(10.0, timeout_seconds))
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, body: bytes, seed: str) -> Answer:
-        """Send one JSON array of events under a seed; return what was answered.
+    async def send(self, body: bytes, seed: str, traceparent: str = "") -> Answer:
+        """Send one JSON array of events under a seed, as part of a trace if any; return what was answered.
 
         Raises EventApiUnreachable when nothing was sent, EventApiInterrupted when the fate of the request is unknown.
         """
         session = self._open()
         headers = {**self._headers, "X-Inngest-Event-Id-Seed": seed}
+        if traceparent:
+            headers["traceparent"] = traceparent
         # aiohttp sends large bytes in one piece, which would hold up the loop; a file it sends piece by piece.
         data = io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body
         try:
@@ -55,11 +60,27 @@ class EventApi:
                     raw += chunk
                     if len(raw) > MAX_ANSWER_BYTES:
                         break
-                return self._read(response.status, response.headers, raw)
+                return self._read(response.status, response.headers, raw, body)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise EventApiUnreachable(_describe("no connection to the event API", error)) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise EventApiInterrupted(_describe("no answer from the event API", error)) from None
+
+    async def probe(self) -> tuple[Answer, float | None]:
+        """Send an empty array, of which the event API keeps nothing; return its answer and its time (unix seconds).
+
+        The key is looked at before the body: https://github.com/inngest/inngest/blob/main/pkg/api/api.go. Raises
+        EventApiError.
+        """
+        try:
+            async with self._open().post(
+                self._url, data=b"[]", headers=self._headers, allow_redirects=False
+            ) as response:
+                raw = await response.content.read(MAX_ANSWER_BYTES)
+                answer = self._read(response.status, response.headers, raw, b"[]")
+                return answer, _moment(response.headers.get("Date", ""))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise EventApiUnreachable(_describe("no answer from the event API", error)) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,7 +95,7 @@ class EventApi:
             )
         return self._session
 
-    def _read(self, status: int, headers: Mapping[str, str], raw: bytes) -> Answer:
+    def _read(self, status: int, headers: Mapping[str, str], raw: bytes, sent: bytes) -> Answer:
         """Read an answer whatever its content type: success comes as text/plain."""
         try:
             document: Any = payload.loads(raw)
@@ -85,14 +106,22 @@ class EventApi:
             return Answer(status, retry_after=retry_after, readable=False)
         ids = document.get("ids")
         ids = tuple(i for i in ids if isinstance(i, str) and i) if isinstance(ids, list) else ()
-        return Answer(status, ids, self._clean(document.get("error")), retry_after)
+        return Answer(status, ids, self._clean(document.get("error"), sent), retry_after)
 
-    def _clean(self, error: object) -> str:
-        """Return the event API's own sentence, of bounded length and without the key."""
+    def _clean(self, error: object, sent: bytes) -> str:
+        """Return the event API's own sentence, of bounded length, without the key and what it quotes of the events."""
         if not error:
             return ""
-        text = "".join(c if c.isprintable() else " " for c in str(error).replace(self._key, "[event key]"))
-        return text[:MAX_ERROR_LENGTH]
+        text = str(error)
+        for key in (self._key, quote(self._key, safe="")):
+            text = text.replace(key, "[event key]")
+        text = "".join(c if c.isprintable() else " " for c in text)[:MAX_ERROR_LENGTH]
+        return _QUOTED.sub(lambda quoted: "…" if _is_of_data(quoted[0].encode(), sent) else quoted[0], text)
+
+
+def _is_of_data(text: bytes, sent: bytes) -> bool:
+    """Tell whether a text is of the events that were sent, their names apart."""
+    return text in sent and b'"name":"' + text not in sent
 
 
 def new_seed(now: int, rng: random.Random) -> str:
@@ -105,8 +134,14 @@ def parse_retry_after(value: str, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:12])
+    moment = _moment(text)
+    return None if moment is None else max(0.0, moment - now)
+
+
+def _moment(date: str) -> float | None:
+    """Read an HTTP date (RFC 9110 §5.6.7) as unix seconds; None for anything else."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError, IndexError):
         return None
 

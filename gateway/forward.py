@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
 from gateway.clock import Clock
 from gateway.errors import InboxError, TransformError, TransformStarved
 from gateway.inbox.contract import Inbox
-from gateway.model import Lease, Settlement, Skip, State
+from gateway.model import Delivery, Entry, Lease, Settlement, Skip, State, TransformRun
 from gateway.sender import Sender
 from gateway.settle import unsent
 from gateway.sources import Source
 from gateway.telemetry.logs import Log
-from gateway.transform import Postponed, Runner
+from gateway.transform import Mapper, Postponed, Runner
+from gateway.withheld import withhold
 
 SLOTS = 4
 # Slots that troubled sources may hold together, so that the others always have some.
@@ -28,6 +29,7 @@ MOST_LEASED = 1_024
 PATIENCE_SECONDS = 1.0
 UNKNOWN_SOURCE_DELAY_MS = 60_000
 PUT_OFF_MS = 2_000
+LARGE_BODY_BYTES = 4_096
 # What finds no memory is tried again for a while, since another may have taken it, and then it is its own fault.
 STARVED_MS = 600_000
 STARVED_DELAY_MS = 2_000
@@ -216,7 +218,12 @@ class Forwarder:
             if lease.entry.delivery.source not in sources
         ]
         items = [(lease.entry, sources[lease.entry.delivery.source].mapper) for lease in known]
-        mapped = await self._runner.run(items, patience)
+        runs: dict[int, TransformRun] = {}
+
+        def ran(entry: Entry, mapper: Mapper, seconds: float) -> None:
+            runs[entry.key] = TransformRun(mapper.reference, round(seconds * 1000, 3))
+
+        mapped = await self._runner.run(items, patience, ran)
         members = []
         for lease, result in zip(known, mapped, strict=True):
             match result:
@@ -226,16 +233,17 @@ class Forwarder:
                     due_at = self._clock.now() + STARVED_DELAY_MS
                     settled.append(unsent(lease, due_at=due_at, reason=str(result)))
                 case TransformError():
-                    settled.append((lease, self._dead(lease, str(result))))
+                    settled.append((lease, self._dead(lease, await _told(result, lease.entry.delivery))))
                 case Postponed(source=source, reason=reason, delay_ms=delay_ms):
                     self._sender.set_apart(source)
                     settled.append(unsent(lease, due_at=self._clock.now() + delay_ms, reason=reason))
                 case _ if fault := oversize(result.events, self._sender.limits):
                     settled.append((lease, self._dead(lease, fault)))
                 case _:
-                    members.append(Member(lease, result.events))
+                    members.append(Member(lease, result.events, runs.get(lease.entry.key)))
                     self._note_big_integers(lease, result.big_integers)
-        return members, settled
+        told = [(lease, replace(settlement, transform=runs.get(lease.entry.key))) for lease, settlement in settled]
+        return members, told
 
     def _may_be_fed(self, lease: Lease) -> bool:
         """Tell whether an entry whose transform found no memory is worth another try."""
@@ -252,3 +260,10 @@ class Forwarder:
     def _note_big_integers(self, lease: Lease, count: int) -> None:
         if count and self._leasing.sources[lease.entry.delivery.source].mapper.big_integers == "number":
             self._log.big_integers(delivery=lease.entry.delivery, count=count)
+
+
+async def _told(error: TransformError, delivery: Delivery) -> str:
+    """Return what a transform's failure may be called; in a thread where reading the body would hold up others."""
+    if len(delivery.content) > LARGE_BODY_BYTES:
+        return await asyncio.to_thread(withhold, str(error), delivery)
+    return withhold(str(error), delivery)

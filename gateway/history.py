@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.model import Attempt, Entry, SentEvent, State
+from gateway.model import Attempt, Entry, SentEvent, State, TransformRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Query:
     """What to look for in the inbox; all given fields must match.
 
     `id` matches a delivery id, an event id, an id the event API returned, or a trace id. `reason` is part of the
-    entry's reason, in the same case. `after` leaves out the entries whose key is not greater.
+    entry's reason, in the same case. `after` leaves out the entries whose key is not greater. `before` is the time of
+    receipt and the key of an entry: a search, which goes from the newest to the oldest, goes on after that one.
     """
 
     id: str = ""
@@ -25,6 +26,7 @@ class Query:
     limit: int = 50
     reason: str = ""
     after: int = 0
+    before: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class History:
     """The life of one entry: itself, its attempts and events, and the re-sends that were absorbed.
 
     `entry.delivery` has an empty body when retention has taken it; `body_kept` tells that apart from one that was
-    empty on arrival.
+    empty on arrival. `transform` is the last run of its transform, where one came to an end.
     """
 
     entry: Entry
@@ -81,6 +83,7 @@ class History:
     last_duplicate_at: int | None = None
     settled_at: int | None = None
     body_kept: bool = True
+    transform: TransformRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +106,31 @@ class Counts:
     duplicates: Mapping[str, int] = field(default_factory=dict)
     last_received_at: Mapping[str, int] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, SecretUse]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One settled entry in brief; `attempt_ms` is how long its last request to the event API took, if there was one."""
+
+    source: str
+    state: State
+    received_at: int
+    settled_at: int
+    attempt_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many entries of a source are not settled, and when the oldest of them was received."""
+
+    count: int
+    oldest_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What went on lately: sources and times of receipt, and what was settled, newest first; what waits, by source."""
+
+    received: tuple[tuple[str, int], ...]
+    settled: tuple[Settled, ...]
+    waiting: Mapping[str, Waiting]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 BASE_SECONDS = 1.0
 CAP_SECONDS = 300.0
@@ -26,7 +27,7 @@ class Lane:
     last_success: int | None = None
 
     @property
-    def state(self) -> str:
+    def state(self) -> Literal["healthy", "failing", "paused"]:
         """`healthy`, `failing` or `paused`."""
         if self.paused:
             return "paused"

@@ -134,17 +134,17 @@ class Listener:
         self._socket: socket.socket | None = None
         self.port = 0
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes a free one, which `port` then tells.
+    async def start(self, host: str, port: int, given: socket.socket | None = None) -> None:
+        """Listen, on a socket that listens already where one is given; port 0 takes a free one, which `port` tells.
 
         Raises ConfigError when the address is taken, or when aiohttp lacks its parser in C: the one in Python has had
         most of the request smuggling faults.
         """
-        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        if not parses_in_c():
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
         await self._runner.setup()
         try:
-            self._socket = _listen(host, port)
+            self._socket = given or _listen(host, port)
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._make_handler, sock=self._socket, backlog=BACKLOG)
         except OSError as error:
@@ -179,6 +179,11 @@ class Listener:
         if server is None:
             raise ConnectionAbortedError
         return DeadlineHandler(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
+
+
+def parses_in_c() -> bool:
+    """Tell whether aiohttp has its parser in C."""
+    return http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -51,7 +51,7 @@ class Delivery:
     `headers` have lower-case names and hold neither credentials nor signatures. `body` is the exact bytes as sent;
     `content` is the same after Content-Encoding. `secret` is the label of the secret that verified it. `digest` is the
     hex SHA-256 of what was signed where the signature does not cover the id, so that the same bytes are recognised
-    under another id; else empty.
+    under another id; else empty. `signed_at` is the signed time (unix milliseconds) where there is one; it is not kept.
 
     `verified` is False where the source checks nothing, and where it keeps what fails: then `doubt` says which check
     failed and why, and `id` begins with `unverified:`, so that it never stands in the way of the genuine delivery.
@@ -73,6 +73,7 @@ class Delivery:
     doubt: str = ""
     traceparent: str = ""
     digest: str = ""
+    signed_at: int | None = field(default=None, repr=False, compare=False)
     _parsed: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def json(self) -> Any:
@@ -259,10 +260,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class TransformRun:
+    """One run of an entry's transform: what the configuration calls it, and how long it took (milliseconds)."""
+
+    reference: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
     """What became of a leased entry.
 
     `attempt` is absent when nothing was sent (skipped, or dead in the transform). `due_at` is for `pending`.
+    `transform` is absent when it was not run; what is known of an earlier run stays.
     """
 
     state: State
@@ -273,3 +283,4 @@ class Settlement:
     rejections: int = 0
     rejected_at: int | None = None
     frozen: Frozen | None = None
+    transform: TransformRun | None = None

@@ -18,7 +18,9 @@ from gateway.answers import Answer, Answers, Outcome
 from gateway.client_address import Proxies
 from gateway.clock import Clock
 from gateway.errors import InboxUnavailable
+from gateway.exchange import Exchange
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.handshake_effects import Effects, taught
 from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
@@ -35,12 +37,15 @@ from gateway.rejections import (
     VerificationError,
 )
 from gateway.sources import Source
+from gateway.telemetry.intake_metrics import NO_SOURCE
 from gateway.telemetry.logs import Log
-from gateway.telemetry.traces import new_traceparent
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces, claimed
 from gateway.verify import no_handshake, verify
 
 HARD_STOP_SECONDS = 2.5
 LARGE_BODY_BYTES = 262_144
+REFUSALS = frozenset({"rejected", "unavailable"})
 UNVERIFIED_KEPT = "unverified_kept"
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
@@ -61,6 +66,8 @@ class Receiver:
         rng: random.Random,
         log: Log,
         on_accepted: Callable[[], None],
+        metrics: Metrics | None = None,
+        traces: Traces | None = None,
         public_url: str = "",
         body_timeout: float = 10.0,
     ) -> None:
@@ -70,10 +77,13 @@ class Receiver:
         self.body_timeout = body_timeout
         self.draining = False
         self.on_rejected: Callable[[Rejected], None] = lambda _: None
+        self.on_answered: Callable[[Source, str, int, str], None] = lambda *_: None
+        self.feed = Feed(clock.wall)
         self._inbox = inbox
         self._clock = clock
-        self._rng = rng
         self._log = log
+        self._traces = traces or Traces(rng)
+        self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
         self._effects = Effects(clock=clock, log=log)
 
@@ -88,7 +98,7 @@ class Receiver:
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one webhook request; whatever it holds, the answer is one of the documented ones."""
-        exchange = Exchange(http.match_info["source"], new_traceparent(self._rng), time.perf_counter())
+        exchange = Exchange(http.match_info["source"], self._traces.begin(), time.perf_counter(), http.method)
         try:
             response = await self._receive(http, exchange)
         except RequestRejected as rejection:
@@ -109,7 +119,7 @@ class Receiver:
 
     def refuse_malformed(self, status: int, kind: str) -> None:
         """Write the line of a request that is not HTTP, or could not be read, which the listener has answered."""
-        exchange = Exchange("", new_traceparent(self._rng), time.perf_counter())
+        exchange = Exchange("", self._traces.begin(), time.perf_counter())
         if status == UNREAD_STATUS:
             exchange.label, exchange.detail = "request_unread", NO_MEMORY
             self._say(exchange, "unavailable", status)
@@ -123,9 +133,12 @@ class Receiver:
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
         request = await self._read(http, source)
+        exchange.step("read")
         exchange.bytes_in, exchange.request = len(request.body), request
         result = await self._verify(request, source, exchange.traceparent)
+        exchange.step("verify")
         if isinstance(result, Delivery):
+            self._metrics.verified(result)
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
                 self._hold(http, exchange, (label, source.answers[Outcome.ACCEPTED].status, sentence))
@@ -155,8 +168,10 @@ class Receiver:
                 )
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
+        exchange.step("keep")
         failpoint("before_answer")
         if receipt.duplicate:
+            self._metrics.absorbed(source.name, by_digest=bool(receipt.known_as))
             how = ": the same signed bytes under another id" if receipt.known_as else ""
             exchange.detail = (
                 f"absorbed{how}; first received {_iso(receipt.first_seen_at)}; to run it again: "
@@ -196,6 +211,7 @@ class Receiver:
     def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
+            self._metrics.unverified(exchange.source)
             exchange.detail += f"; the likely cause: gateway doctor {exchange.source}"
         if isinstance(rejection, AddressRefused):
             exchange.detail += f"; it is {rejection.address or 'not told by a trusted proxy'}"
@@ -229,37 +245,54 @@ class Receiver:
         return source.answers if source else _TO_STRANGERS
 
     def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+        """Write the line of a request, count it, and trace it where it is sampled, slow or at fault."""
+        seconds = time.perf_counter() - exchange.started
+        source = self.sources.get(exchange.source)
+        name = source.name if source else NO_SOURCE
+        if source:
+            self.on_answered(source, outcome, int(status), exchange.label)
+        self.feed.answered(
+            exchange.source[:64], str(outcome), int(status), reason=exchange.label, seconds=seconds, delivery=delivery
+        )
+        self._metrics.answered(
+            name,
+            str(outcome),
+            int(status),
+            seconds=seconds,
+            size=exchange.bytes_in,
+            refusal=exchange.label if outcome in REFUSALS else "",
+            traceparent=exchange.traceparent,
+        )
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,
             status=int(status),
             bytes_in=exchange.bytes_in,
-            ms=(time.perf_counter() - exchange.started) * 1000,
+            ms=seconds * 1000,
             trace=exchange.traceparent,
             delivery=delivery,
             label=exchange.label,
             detail=exchange.detail,
+            steps=exchange.steps,
         )
+        if self._traces.takes(exchange.traceparent, seconds, failed=bool(exchange.label)):
+            trusted = exchange.request if source and source.trust_traceparent else None
+            claim = claimed(trusted.values("traceparent")) if trusted else ""
+            self._traces.answered(
+                exchange,
+                source=name,
+                outcome=str(outcome),
+                status=int(status),
+                seconds=seconds,
+                claim=claim,
+                delivery=delivery,
+            )
 
     async def _not_found(self, http: web.Request) -> web.Response:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
-        self._hold(http, Exchange(UNKNOWN, "", 0), (rejection.label, rejection.status, str(rejection)))
-        return _answer(_TO_STRANGERS[Outcome.UNKNOWN_SOURCE], {"status": "rejected", "reason": rejection.label})
-
-
-class Exchange:
-    """What the log line of one request is made of."""
-
-    __slots__ = ("bytes_in", "detail", "label", "request", "source", "started", "traceparent")
-
-    def __init__(self, source: str, traceparent: str, started: float) -> None:
-        self.source = source
-        self.traceparent = traceparent
-        self.started = started
-        self.bytes_in = 0
-        self.request: Request | None = None
-        self.label = ""
-        self.detail = ""
+        exchange = Exchange("", self._traces.begin(), time.perf_counter(), http.method)
+        self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
+        return self._refuse(exchange, rejection)
 
 
 def _answer(answer: Answer, document: dict[str, str]) -> web.Response:

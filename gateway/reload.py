@@ -10,12 +10,14 @@ from gateway import user_code
 from gateway.config import Config
 from gateway.errors import ConfigError, TransformError
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
 
 
 class Reloadable(Protocol):
     """What takes a configuration: a gateway."""
 
     log: Log
+    metrics: Metrics
 
     async def reload(self, config: Config) -> None:
         """Take a configuration, or raise and stay as it is."""
@@ -43,6 +45,7 @@ class Reloader:
             except (ConfigError, TransformError) as error:
                 faults = error.faults if isinstance(error, ConfigError) else [str(error)]
                 self._gateway.log.reload_refused(faults=faults)
+                self._gateway.metrics.reloaded(taken=False)
                 return False
             if changed:
                 self._gateway.log.transforms_renewed(files=changed)

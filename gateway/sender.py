@@ -15,12 +15,15 @@ from gateway.clock import Clock
 from gateway.errors import EventApiError, EventApiInterrupted, InboxError
 from gateway.event_api import new_seed
 from gateway.failpoints import failpoint
+from gateway.feed import Feed
 from gateway.inbox.contract import Inbox
 from gateway.lane import Lane, RetryBudget
-from gateway.model import Lease, StampedEvent
+from gateway.model import Lease, StampedEvent, State
 from gateway.outcome import Answer, Effect, Rest, Verdict, judge
 from gateway.settle import Sent, put_off, resolve, suspect, unsent
 from gateway.telemetry.logs import Log
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 
 TROUBLED_MS = 60_000
 MAX_REFUSALS = 32
@@ -34,8 +37,8 @@ RATE_REASON = "waits for its turn, as event_api.max_events_per_second has it"
 class Transport(Protocol):
     """What sends a request to the event API, as `gateway.event_api.EventApi` does."""
 
-    async def send(self, body: bytes, seed: str) -> Answer:
-        """Send one JSON array of events; raises EventApiError when there was no answer."""
+    async def send(self, body: bytes, seed: str, traceparent: str, /) -> Answer:
+        """Send one JSON array of events, traced unless `traceparent` is empty; raises EventApiError for no answer."""
         ...
 
 
@@ -51,18 +54,30 @@ class Sender:
     """Sends batches over one lane. `transport`, `limits` and `rate` may be replaced between requests."""
 
     def __init__(
-        self, inbox: Inbox, transport: Transport, limits: Limits, *, clock: Clock, rng: random.Random, log: Log
+        self,
+        inbox: Inbox,
+        transport: Transport,
+        limits: Limits,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        log: Log,
+        metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self.transport = transport
         self.limits = limits
         self.rate: Rate | None = None
         self.lane = Lane(rng)
         self.budget = RetryBudget()
+        self.feed = Feed(clock.wall)
         self._troubled: dict[str, int] = {}
         self._inbox = inbox
         self._clock = clock
         self._rng = rng
         self._log = log
+        self._traces = traces or Traces(rng)
+        self._metrics = (metrics or Metrics()).forward
 
     def batch(self, members: Sequence[Member]) -> Batch:
         """Make a batch with a name and a seed of its own."""
@@ -179,26 +194,35 @@ class Sender:
     async def _request(self, events: Sequence[StampedEvent], seed: str, batch: Batch) -> tuple[Verdict, Answer | None]:
         """Make one request and judge its answer; one that is broken off counts as interrupted."""
         body, begun = serialise(events), self._clock.now()
+        sending = self._traces.sending(batch)
         answer: Answer | EventApiError
         try:
-            answer = await self.transport.send(body, seed)
+            answer = await self.transport.send(body, seed, sending.traceparent)
         except EventApiError as error:
             answer = error
         except asyncio.CancelledError:
             answer = EventApiInterrupted("broken off because the gateway stops")
         verdict = judge(answer, len(events))
         answered = answer if isinstance(answer, Answer) else None
+        status = answered.status if answered else None
+        self._traces.sent(sending, batch, verdict, events=len(events), status=status)
+        took = self._clock.now() - begun
+        self._metrics.attempted(verdict.label, took / 1000, len(events))
+        deliveries = [member.lease.entry.delivery for member in batch.members]
         self._log.attempt(
             batch=batch.name,
-            entries=len(batch.members),
+            sources=sorted({delivery.source for delivery in deliveries}),
+            only=deliveries[0] if len(deliveries) == 1 else None,
+            entries=len(deliveries),
             events=len(events),
             bytes_out=len(body),
             outcome=verdict.label,
             accepted=verdict.accepted,
-            status=answered.status if answered else None,
+            status=status,
             detail=verdict.detail,
-            ms=self._clock.now() - begun,
+            ms=took,
             attempt=max(member.lease.attempt for member in batch.members),
+            trace=sending.traceparent,
         )
         return verdict, answered
 
@@ -219,6 +243,7 @@ class Sender:
                     self._log.lane_paused(reason=verdict.detail)
             case Effect.NEUTRAL:
                 pass
+        self._metrics.lane(self.lane.state)
 
     async def settle(self, settled: Settled) -> None:
         """Record what became of leased entries; a lost lease is said in the log, as another has the entry."""
@@ -229,6 +254,13 @@ class Sender:
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
             return
+        now = self._clock.wall()
         for (lease, settlement), refusal in zip(settled, lost, strict=True):
             if refusal:
+                self._metrics.lease_lost(lease.entry.delivery.source)
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)
+                continue
+            self._metrics.settled(lease.entry.delivery, settlement, now)
+            self.feed.settled(lease, settlement)
+            if settlement.state is State.DEAD:
+                self._traces.dead(lease.entry, settlement)

@@ -145,6 +145,7 @@ def _settlement(
             detail=detail,
         ),
         events=member.sent(ids),
+        transform=member.transform,
         rejections=entry.rejections if rejections is None else rejections,
         rejected_at=entry.rejected_at if rejections is None else rejected_at,
         frozen=frozen,

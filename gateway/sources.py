@@ -29,7 +29,8 @@ class Source:
     operator's constants in the schemes. Without `verified` every request is taken; without `enforced` one that fails
     is kept too, and marked. Without `dedupe_window_ms` re-sends are absorbed for as long as the inbox's own window
     lasts. `learned_at` is the file that keeps the secret which the first handshake gives; until then there is none.
-    `public_url` is the whole URL as registered, where it is not the path below the gateway's.
+    `public_url` is the whole URL as registered, where it is not the path below the gateway's. With `trust_traceparent`
+    the trace that a sender names is linked to.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Source:
     not_after: tuple[int | None, ...] = ()
     enforced: bool = True
     admission: Admission = OPEN
+    trust_traceparent: bool = False
     public_url: str = field(default="", repr=False)
     _live: dict[tuple[int, ...], Source] = field(default_factory=dict, init=False, repr=False, compare=False)
     checks: tuple[Check, ...] = field(init=False, repr=False, compare=False)

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gateway.applied import Mapped, Postponed, apply, given_up
@@ -16,20 +16,30 @@ from gateway.threads import Crew, interrupt
 
 Item = tuple[Entry, Mapper]
 MappingKey = tuple[str, int]
+Ran = Callable[[Entry, Mapper, float], None]
+"""Told, from any thread, for how many seconds a transform ran on an entry, to its end or until it was given up."""
 
 
-async def run(items: Sequence[Item], hung: set[MappingKey], crew: Crew, patience: float = math.inf) -> list[Mapped]:
+def untold(_entry: Entry, _mapper: Mapper, _seconds: float) -> None:
+    """Tell nobody of a run."""
+
+
+async def run(
+    items: Sequence[Item], hung: set[MappingKey], crew: Crew, patience: float = math.inf, ran: Ran = untold
+) -> list[Mapped]:
     """Return what became of each item; after one that hangs, go on in another thread, without that transform.
 
     Raises nothing but what cancels it.
     """
     results: list[Mapped] = []
     while len(results) < len(items):
-        results += await _Stint(items[len(results) :], frozenset(hung), patience).results(crew)
+        results += await _Stint(items[len(results) :], frozenset(hung), patience, ran).results(crew)
         if len(results) < len(items):
-            _, mapper = items[len(results)]
+            entry, mapper = items[len(results)]
             hung.add(hung_key(mapper, patience))
-            results.append(given_up(mapper, min(mapper.timeout_seconds, patience)))
+            seconds = min(mapper.timeout_seconds, patience)
+            results.append(given_up(mapper, seconds))
+            ran(entry, mapper, seconds)
             crew.replace()
     return results
 
@@ -49,10 +59,11 @@ class _Stint:
     and what it makes is dropped.
     """
 
-    def __init__(self, items: Sequence[Item], hung: frozenset[MappingKey], patience: float) -> None:
+    def __init__(self, items: Sequence[Item], hung: frozenset[MappingKey], patience: float, ran: Ran) -> None:
         self._items = items
         self._hung = hung
         self._patience = patience
+        self._ran = ran
         self._shortest = min(mapper.timeout_seconds for _, mapper in items)
         self._results: list[Mapped] = []
         self._since: float | None = None  # until a thread is free
@@ -96,15 +107,19 @@ class _Stint:
         with self._lock:
             if self._abandoned:
                 return True
-            self._since, self._thread = time.monotonic(), threading.get_ident()
+            since = self._since = time.monotonic()
+            self._thread = threading.get_ident()
         for entry, mapper in self._items:
             hung = hung_key(mapper, self._patience) in self._hung
             result = Postponed(mapper.source) if hung else apply(entry, mapper)
             with self._lock:
                 if self._abandoned:
                     return False
+                until = time.monotonic()
+                if not isinstance(result, Postponed):
+                    self._ran(entry, mapper, until - since)
                 self._results.append(result)
-                self._since = time.monotonic()
+                since = self._since = until
         with suppress(RuntimeError):  # the loop may be closed by now, and then nobody waits
             self._loop.call_soon_threadsafe(self._through.set)
         return True

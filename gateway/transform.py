@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
@@ -13,9 +14,8 @@ from gateway.find import load
 from gateway.isolation.pool import Pool
 from gateway.looped import Blocked, TransformLoop
 from gateway.mapper import Isolation, Mapper
-from gateway.model import Entry
 from gateway.stamp import Stamped, Transform, stamp
-from gateway.threaded import Item, MappingKey, hung_key
+from gateway.threaded import Item, MappingKey, Ran, hung_key, untold
 from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
@@ -68,8 +68,8 @@ class Runner:
             self._end_unused(pool)
         self._pools = {key: pool for key, pool in self._pools.items() if key in needed}
 
-    async def run(self, items: Sequence[Item], patience: float = math.inf) -> list[Mapped]:
-        """Return what became of each entry, in the order of `items`.
+    async def run(self, items: Sequence[Item], patience: float = math.inf, ran: Ran = untold) -> list[Mapped]:
+        """Return what became of each entry, in the order of `items`; `ran` is told of each run.
 
         Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
         one of them hangs and not the sum. One that takes longer than our patience (seconds) has hung without a fault:
@@ -81,7 +81,7 @@ class Runner:
         pools = {mapper.isolation: self._pools[mapper.isolation] for _, mapper in chosen if mapper.isolation}
         for pool in pools.values():
             pool.users += 1
-        batch = asyncio.gather(*self._parts(chosen, pools, patience))
+        batch = asyncio.gather(*self._parts(chosen, pools, patience, ran))
         self._batches.add(batch)
         try:
             results = dict(pair for part in await batch for pair in part)
@@ -107,7 +107,7 @@ class Runner:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()), *self._ends)
 
     def _parts(
-        self, items: Sequence[Item], pools: Mapping[Isolation, Pool], patience: float
+        self, items: Sequence[Item], pools: Mapping[Isolation, Pool], patience: float, ran: Ran
     ) -> Iterable[asyncio.Future[Results]]:
         """Start each item where it belongs."""
         hung: set[MappingKey] = set()
@@ -115,27 +115,30 @@ class Runner:
         parts = []
         for index, (entry, mapper) in enumerate(items):
             if mapper.isolation:
-                parts.append(_isolated(index, (entry, mapper), pools[mapper.isolation], hung, patience))
+                parts.append(
+                    _isolated(index, (entry, mapper), pools[mapper.isolation], hung, patience=patience, ran=ran)
+                )
             elif is_async(mapper.function):
-                parts.append(self._looped(index, entry, mapper, hung, patience))
+                parts.append(self._looped(index, (entry, mapper), hung, patience, ran))
             else:
                 shared.append((index, (entry, mapper)))
-        parts.append(self._threaded(shared, hung, patience))
+        parts.append(self._threaded(shared, hung, patience, ran))
         return [asyncio.ensure_future(part) for part in parts]
 
-    async def _threaded(self, items: Sequence[tuple[int, Item]], hung: set[MappingKey], patience: float) -> Results:
-        results = await threaded.run([item for _, item in items], hung, self._crew, patience)
+    async def _threaded(
+        self, items: Sequence[tuple[int, Item]], hung: set[MappingKey], patience: float, ran: Ran
+    ) -> Results:
+        results = await threaded.run([item for _, item in items], hung, self._crew, patience, ran)
         return [(index, result) for (index, _), result in zip(items, results, strict=True)]
 
-    async def _looped(
-        self, index: int, entry: Entry, mapper: Mapper, hung: set[MappingKey], patience: float
-    ) -> Results:
+    async def _looped(self, index: int, item: Item, hung: set[MappingKey], patience: float, ran: Ran) -> Results:
+        entry, mapper = item
         async with self._slots:
             if hung_key(mapper, patience) in hung:
                 return [(index, Postponed(mapper.source))]
             if (loop := self._loops.get(mapper.source)) is None:
                 loop = self._loops[mapper.source] = TransformLoop(f"transform {mapper.source}")
-            seconds = min(mapper.timeout_seconds, patience)
+            seconds, begun = min(mapper.timeout_seconds, patience), time.monotonic()
             try:
                 return [(index, await loop.run(entry, mapper, seconds))]
             except Overdue:
@@ -144,6 +147,8 @@ class Runner:
                 result = given_up(mapper, seconds) if blocked.at_fault else Postponed(mapper.source)
                 if self._loops.get(mapper.source) is loop:
                     self._loops.pop(mapper.source).dismiss()
+            finally:
+                ran(entry, mapper, time.monotonic() - begun)
             hung.add(hung_key(mapper, patience))
             return [(index, result)]
 
@@ -154,7 +159,7 @@ class Runner:
             task.add_done_callback(self._ends.discard)
 
 
-async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], patience: float) -> Results:
+async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], *, patience: float, ran: Ran) -> Results:
     """Map an entry in a worker process; our patience covers the wait for one, and for one that takes its place."""
     entry, mapper = item
     key = hung_key(mapper, patience)
@@ -162,11 +167,16 @@ async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], p
         async with asyncio.timeout(None if patience == math.inf else patience):
             seat = await pool.take()
             try:
-                result = Postponed(mapper.source) if key in hung else await pool.run(seat, entry, mapper)
+                if key in hung:
+                    return [(index, Postponed(mapper.source))]
+                begun = time.monotonic()
+                result = await pool.run(seat, entry, mapper)
+                ran(entry, mapper, time.monotonic() - begun)
             finally:
                 pool.put_back(seat)
     except Overdue:
         result = given_up(mapper, mapper.timeout_seconds)
+        ran(entry, mapper, mapper.timeout_seconds)
         hung.add(key)
     except TimeoutError:
         result = Postponed(mapper.source)

@@ -68,6 +68,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         doubt=f"{failure.label}: {failure}" if failure else "",
         traceparent=traceparent,
         digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
+        signed_at=proof.timestamp,
         _parsed=content.take_parsed(),
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.canaries import SECRETS
 from tests.signed import dumps, signed_headers
 from tests.world import ENVIRON
 
@@ -76,10 +77,11 @@ class Process:
         self._child.send_signal(number)
 
     async def wait(self) -> int:
-        """Wait for the child's end; return its exit code."""
+        """Wait for the child's end; return its exit code. No secret may have come out until then."""
         async with asyncio.timeout(STOP_SECONDS):
             code = await self._child.wait()
             await self._reader
+        assert SECRETS.found("".join(self.raw)) == []
         return code
 
     async def stop(self) -> int:

@@ -439,3 +439,33 @@ async def test_a_transform_that_hangs_is_not_run_on_its_other_entries(runner: Ru
     first, second, third, fourth = await runner.run(items)
     assert isinstance(first, TransformError)
     assert (second, third, fourth) == (Postponed("slow"), Skip("run"), Postponed("slow"))
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_each_run_is_told(runner: Runner, kind: str) -> None:
+    """Whoever asks is told how long each transform ran, on which entry."""
+
+    def quick(_: Delivery) -> None:
+        time.sleep(TINY)
+
+    async def quick_async(_: Delivery) -> None:
+        await asyncio.sleep(TINY)
+
+    function: Transform = quick if kind == "sync" else quick_async
+    told: list[tuple[str, str, float]] = []
+    items = [(entry(id=f"n{n}"), mapper(function, f"acme:{kind}")) for n in range(2)]
+    await runner.run(items, ran=lambda one, by, seconds: told.append((one.delivery.id, by.reference, seconds)))
+    assert sorted((name, reference) for name, reference, _ in told) == [("n0", f"acme:{kind}"), ("n1", f"acme:{kind}")]
+    assert all(TINY / 2 < seconds < AMPLE for _, _, seconds in told)
+
+
+async def test_a_run_that_is_given_up_is_told_with_all_its_time(runner: Runner, gate: threading.Event) -> None:
+    """Of a transform that hangs, the time limit is told; of an entry that is then postponed, nothing."""
+    told: list[tuple[str, float]] = []
+    hangs = mapper(lambda _: gate.wait(AMPLE), timeout_seconds=TINY)
+    results = await runner.run(
+        [(entry(id="a"), hangs), (entry(id="b"), hangs)],
+        ran=lambda one, _, seconds: told.append((one.delivery.id, seconds)),
+    )
+    assert told == [("a", TINY)]
+    assert isinstance(results[1], Postponed)

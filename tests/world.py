@@ -85,6 +85,7 @@ class World:
         self.event_api = event_api
         self.gateway: Gateway
         self._session = session
+        self._answers: list[str] = []
 
     def write_config(self, more: str = "") -> Path:
         """Write gateway.toml, with further tables at its end."""
@@ -102,7 +103,12 @@ class World:
 
     async def start(self, more: str = "", *, clock: Clock | None = None, **environ: str) -> None:
         """Start the gateway, on another clock where one is given."""
-        self.gateway = Gateway(self.config(more, **environ), clock=clock)
+        self.write_config(more)
+        await self.start_as_written(clock=clock, **environ)
+
+    async def start_as_written(self, *, clock: Clock | None = None, **environ: str) -> None:
+        """Start the gateway with the file as it stands."""
+        self.gateway = Gateway(self.read_config(**environ), clock=clock)
         await self.gateway.start()
 
     async def stop(self) -> None:
@@ -113,10 +119,16 @@ class World:
         """Return the URL of a source."""
         return f"http://127.0.0.1:{self.gateway.port}/webhooks/{source}"
 
+    def told(self) -> str:
+        """Return all answers to requests, and the metrics: where the gateway shows something of itself."""
+        shown = self.gateway.metrics.exposition()[1].decode() if hasattr(self, "gateway") else ""
+        return shown + "".join(self._answers)
+
     async def post(self, source: str, headers: Any, body: Any, **more: Any) -> tuple[int, str]:
         """Post a request to a source; return status and body."""
         options = {"headers": list(headers), "skip_auto_headers": ["Content-Type"], **more}
         async with self._session.post(self.url(source), data=body, **options) as response:
+            self._answers.append(await response.text())
             return response.status, await response.text()
 
     async def ask(
@@ -125,6 +137,7 @@ class World:
         """Send a request of any method to a source; return status, body and headers."""
         options: Any = {"headers": list(headers), "skip_auto_headers": ["Content-Type"], "data": body or None}
         async with self._session.request(method, URL(self.url(source) + query, encoded=True), **options) as response:
+            self._answers.append(f"{await response.text()}{response.headers}")
             return response.status, await response.text(), response.headers
 
     async def send(self, source: str, body: bytes, *more: tuple[str, str], at: int | None = None) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 from aiohttp import web
@@ -11,17 +11,30 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 
 
-def application(inbox: Inbox, is_draining: Callable[[], bool], api: web.Application) -> web.Application:
-    """Return the aiohttp application of the admin listener, with `api` under /v1."""
+def application(
+    inbox: Inbox,
+    stage: Callable[[], str],
+    *,
+    api: Iterable[web.RouteDef],
+    metrics: Iterable[web.RouteDef],
+    guarded: Callable[[Iterable[web.RouteDef]], web.Application],
+) -> web.Application:
+    """Return the aiohttp application of the admin listener: `api` under /v1 and `metrics` under /metrics, `guarded`.
+
+    `stage` tells where the process is in its life: `starting`, `draining`, or empty while it serves. The health of a
+    process is told to everyone, by its kinds: https://kubernetes.io/docs/concepts/workloads/pods/probes/
+    """
 
     async def livez(_: web.Request) -> web.Response:
         return _answer([])
 
+    async def startupz(_: web.Request) -> web.Response:
+        """Say whether the process has started, which it stays."""
+        return _answer(["starting"] if stage() == "starting" else [])
+
     async def readyz(_: web.Request) -> web.Response:
         """Say whether webhooks can be kept; the event API's state does not count, as intake goes on without it."""
-        faults = []
-        if is_draining():
-            faults.append("draining")
+        faults = [stage()] if stage() else []
         if inbox.failure:
             faults.append(f"inbox: {inbox.failure}")
         if inbox.space and inbox.space.level is SpaceLevel.FULL:
@@ -30,8 +43,10 @@ def application(inbox: Inbox, is_draining: Callable[[], bool], api: web.Applicat
 
     app = web.Application()
     app.router.add_get("/livez", livez)
+    app.router.add_get("/startupz", startupz)
     app.router.add_get("/readyz", readyz)
-    app.add_subapp("/v1", api)
+    app.add_subapp("/v1", guarded(api))
+    app.add_subapp("/metrics", guarded(metrics))
     return app
 
 

@@ -25,3 +25,10 @@ class AdminCallerRefused(AdminRefused):
 
     label = "caller_refused"
     status = 403
+
+
+class AdminTokenRefused(AdminRefused):
+    """Whoever asks did not show the token."""
+
+    label = "token_refused"
+    status = 401

@@ -8,6 +8,8 @@ import sys
 import typer
 
 from gateway.cli import (
+    admin_token,
+    backup,
     dev,
     doctor,
     events,
@@ -22,6 +24,8 @@ from gateway.cli import (
     send,
     serve,
     shadow,
+    stats,
+    tail,
     trial,
 )
 from gateway.cli.options import tell
@@ -37,10 +41,13 @@ app = typer.Typer(
 for group in (
     init,
     serve,
+    backup,
     dev,
     send,
     provider,
     inspect,
+    tail,
+    stats,
     events,
     doctor,
     replay,
@@ -50,6 +57,8 @@ for group in (
     new,
     record,
     selftest,
+    admin_token,
+    backup,
 ):
     group.register(app)
 

@@ -12,9 +12,9 @@ from typing import Annotated, Never
 
 import typer
 
-from gateway.app import Gateway, run
+from gateway.addresses import local_url
+from gateway.app import Gateway
 from gateway.cli import report, running
-from gateway.cli.addresses import local_url
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
 from gateway.cli.send import prepare, private_key_of, taken
 from gateway.cli.serve import run_on_uvloop
@@ -27,6 +27,7 @@ from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
 from gateway.reload import Reloader
+from gateway.run import run
 from gateway.telemetry import logs
 from gateway.watch import Watch
 

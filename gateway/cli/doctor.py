@@ -1,16 +1,16 @@
-"""`gateway doctor`: why requests were rejected, and what to do."""
+"""`gateway doctor`: what is wrong with the machine, why requests were rejected, and what to do."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway import build, quarantine, raw_request
-from gateway.cli import moments, report
+from gateway.cli import checkup, moments, report
 from gateway.cli.causes import Group, group
 from gateway.cli.options import (
     ConfigOption,
@@ -57,9 +57,12 @@ def doctor(
     at: AtOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Say why requests were rejected and what to do, by what the gateway kept of them.
+    """Examine the machine, and say why requests were rejected and what to do.
 
-    Looks at the last 7 days unless --since says otherwise. Exits 1 when something was rejected, 0 when nothing was.
+    The machine is versions, configuration, disk, permissions, ports, event API and clock; with SOURCE it is left
+    out, and so are other sources' rejections. Looks at the rejections of the last 7 days, as the gateway kept them,
+    unless --since says otherwise. Exits 2 when something keeps the gateway from its work, 1 when something else is
+    wrong or something was rejected, else 0.
     """
     if request:
         raise typer.Exit(_examine(config, source, request, moments.option("--at", at), json=json))
@@ -68,9 +71,13 @@ def doctor(
     held = _held(loaded)
     groups = group(held, source, moments.option("--since", since or DEFAULT_SINCE) or 0)
     verified = _last_verified(loaded)
+    checks = [] if source else checkup.examine(loaded)
     if json:
-        write_json([_document(found) for found in groups])
+        rejections = [_document(found) for found in groups]
+        write_json(rejections if source else {"checks": [asdict(check) for check in checks], "rejections": rejections})
     else:
+        if checks:
+            checkup.tell(checks)
         for found in groups:
             _tell(found, verified.get(found.source))
         names = [source] if source else list(loaded.sources)
@@ -78,7 +85,7 @@ def doctor(
             line(f"{name}: last verified delivery {report.moment(verified.get(name))}")
         if not groups:
             line("nothing was rejected, as far as the gateway kept it")
-    raise typer.Exit(1 if groups else 0)
+    raise typer.Exit(max(1 if groups else 0, checkup.exit_code(checks)))
 
 
 def _require_known(config: Config, source: str) -> None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
+from gateway.addresses import registered_url
 from gateway.app import Gateway
-from gateway.cli.addresses import registered_url
 from gateway.cli.options import line, out, plain
 from gateway.dev.post import Answered
 from gateway.find_provider import find
@@ -16,6 +16,7 @@ from gateway.history import History
 from gateway.model import State
 
 GAP = "  "
+UNITS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000))
 
 
 def table(*columns: str, rows: Iterable[Sequence[object]]) -> None:
@@ -90,3 +91,11 @@ def moment(milliseconds: int | None) -> str:
     if milliseconds is None:
         return "-"
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def duration(milliseconds: float) -> str:
+    """Write a time in its largest unit, of which there are two at least; below two seconds in milliseconds."""
+    for unit, size in UNITS:
+        if milliseconds >= 2 * size:
+            return f"{int(milliseconds // size)} {unit}"
+    return f"{max(0, round(milliseconds))} ms"

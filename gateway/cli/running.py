@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from gateway.cli.addresses import local_origin
+from gateway.addresses import local_origin
 from gateway.config import Config
 
 FOLDER = Path(".gateway")

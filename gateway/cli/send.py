@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from gateway.addresses import local_url, registered_url
 from gateway.cli import report, running
-from gateway.cli.addresses import local_url, registered_url
 from gateway.cli.options import ConfigOption, JsonOption, find_source, line, load_to_look, load_to_send, write_json
 from gateway.config import Config
 from gateway.dev import demo, key_pairs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from typing import Any
 import typer
 import uvloop
 
-from gateway import build
-from gateway.app import Gateway, run
+from gateway import build, systemd
+from gateway.addresses import registered_url
+from gateway.app import Gateway
 from gateway.cli import advice, machine
-from gateway.cli.addresses import registered_url
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
 from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
 from gateway.reload import Reloader
-from gateway.telemetry import logs
+from gateway.run import run
+from gateway.telemetry import crashes, logs
+from gateway.telemetry.logs import Log
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +35,7 @@ def serve(config: ConfigOption = None) -> None:
     """Serve webhooks until SIGTERM; SIGHUP reads the configuration again."""
     loaded = load_config(config)
     logs.configure(loaded.log.format, loaded.log.level)
+    crashes.catch(Log().crashed)
 
     async def announce(gateway: Gateway, _: Reloader) -> None:
         gateway.log.started(
@@ -43,7 +47,8 @@ def serve(config: ConfigOption = None) -> None:
         for name, note in build.notes(loaded, gateway.clock.wall()).items():
             gateway.log.note(source=name, detail=note)
 
-    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce)))
+    supervisor, sockets = systemd.Supervisor(os.environ), systemd.sockets(os.environ)
+    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce, supervisor, sockets)))
 
 
 def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from gateway.config import tracing
 from gateway.config.checks import check, check_names
 from gateway.config.faults import Fault, Location, describe, render
 from gateway.config.file import read
@@ -27,7 +28,7 @@ from gateway.config.models import (
     ServerConfig,
     SourceConfig,
 )
-from gateway.config.secrets import Secret, Surroundings
+from gateway.config.secrets import LEARNED, Secret, Surroundings
 from gateway.config.signature import DeliveryConfig, SignatureConfig
 from gateway.errors import ConfigError
 
@@ -48,6 +49,8 @@ __all__ = [
     "environ_without_secrets",
     "load",
     "schema",
+    "secret_files",
+    "shown_token",
 ]
 
 DEV_SERVER_URL = "http://127.0.0.1:8288"
@@ -56,6 +59,22 @@ DEV_SERVER_URL = "http://127.0.0.1:8288"
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where the configuration is when nobody says: $GATEWAY_CONFIG, else ./gateway.toml."""
     return Path(environ.get("GATEWAY_CONFIG") or "gateway.toml")
+
+
+def shown_token(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the admin token that the commands show: $GATEWAY_ADMIN_TOKEN, else of $GATEWAY_ADMIN_TOKEN_FILE, or none.
+
+    Raises ConfigError when that file cannot be read.
+    """
+    if token := environ.get("GATEWAY_ADMIN_TOKEN", "").strip():
+        return token
+    if not (path := environ.get("GATEWAY_ADMIN_TOKEN_FILE")):
+        return ""
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError([f"$GATEWAY_ADMIN_TOKEN_FILE: {path} cannot be read: {reason}"]) from error
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -67,8 +86,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     misnamed = list(check_names(document))
     config, malformed = _validate(_with_environment(document, environ), Surroundings(path, environ))
     senseless = [fault for fault in check(config) if not fault.follows_from(malformed)]
-    if faults := [*misnamed, *malformed, *senseless]:
-        raise ConfigError([render(path, fault) for fault in faults])
+    faults = [render(path, fault) for fault in (*misnamed, *malformed, *senseless)]
+    if faults := [*faults, *tracing.faults(environ)]:
+        raise ConfigError(faults)
     return config
 
 
@@ -82,7 +102,10 @@ def environ_without_secrets(config: Config, environ: Mapping[str, str] = os.envi
     return {
         name: text
         for name, text in environ.items()
-        if text.strip() not in hidden and name != "PGPASSWORD" and not _is_password(text.strip(), inbox)
+        if text.strip() not in hidden
+        and name != "PGPASSWORD"
+        and not tracing.holds_secrets(name)
+        and not _is_password(text.strip(), inbox)
     }
 
 
@@ -91,10 +114,28 @@ def _is_password(text: str, url: str) -> bool:
     return bool(url and text) and (text == url or f":{text}@" in url)
 
 
+def secret_files(path: Path) -> list[Path]:
+    """Return the files that a configuration reads secrets from, as absolute paths. Raises ConfigError."""
+    return [path.parent.absolute() / name for name in _named_files(read(path))]
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of gateway.toml (https://json-schema.org/draft/2020-12)."""
     document = Config.model_json_schema(schema_generator=_FileSchema)
     return {"$schema": _FileSchema.schema_dialect, **document, "title": "gateway.toml"}
+
+
+def _named_files(value: Any) -> Iterator[str]:
+    """Yield what follows `file:` and `learned:` in the texts of a document."""
+    match value:
+        case dict():
+            for item in value.values():
+                yield from _named_files(item)
+        case list():
+            for item in value:
+                yield from _named_files(item)
+        case str() if value.startswith(("file:", LEARNED)):
+            yield value.partition(":")[2]
 
 
 def _with_environment(document: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

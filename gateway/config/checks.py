@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.client_address import is_loopback
 from gateway.config.access_checks import check_enforcement, check_public_url, check_secret_entries
 from gateway.config.faults import Fault
 from gateway.config.handshake_checks import check_handshakes, check_learned
@@ -50,6 +51,13 @@ def _check_addresses(config: Config) -> Iterator[Fault]:
     if server.port and server.port == admin.port and same_host:
         involved = tuple((table, key) for table in ("server", "admin") for key in ("host", "port"))
         yield Fault(("admin", "port"), "is the port of [server] as well; choose another", involved)
+    if not (is_loopback(admin.host) or admin.token_hash):
+        yield Fault(
+            ("admin", "token_hash"),
+            f"is missing, and admin.host is {admin.host}, which other machines reach; run `gateway admin-token`, and "
+            "write what it prints for here, or set admin.host to 127.0.0.1",
+            (("admin", "host"), ("admin", "token_hash")),
+        )
 
 
 def _check_source(name: str, source: SourceConfig, config: Config) -> Iterator[Fault]:

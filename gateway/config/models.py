@@ -11,11 +11,13 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from gateway import answers, providers
 from gateway.answers import Change
 from gateway.client_address import ForwardedHeader
+from gateway.config import metrics_export
 from gateway.config.handshakes import HandshakeConfig
 from gateway.config.secret_entries import SecretEntry
 from gateway.config.secrets import Secret, SecretReference
 from gateway.config.signature import DeliveryConfig, SignatureConfig
 from gateway.config.table import Table
+from gateway.config.tracing import Tracing, tracing
 from gateway.config.values import (
     EnvironmentName,
     EventApiUrl,
@@ -31,6 +33,7 @@ from gateway.config.values import (
     Seconds,
     SourceUrl,
     Text,
+    TokenHash,
     TransformReference,
 )
 
@@ -79,6 +82,11 @@ class AdminConfig(Table):
 
     host: Host = Field("127.0.0.1", description="The address to listen on; 0.0.0.0 and :: are all of them.")
     port: Port = Field(8081, description="The port to listen on; 0 takes a free one.")
+    token_hash: TokenHash = Field(
+        "",
+        description="What `gateway admin-token` prints: the digest of the token that whoever asks for more than health "
+        "must show; needed where host is not a loopback address.",
+    )
 
 
 class EventApiConfig(Table):
@@ -252,6 +260,9 @@ class SourceConfig(Table):
         description="How long re-sends of this source are absorbed; where absent, [inbox] dedupe_window_days, or "
         "longer where the provider goes on longer.",
     )
+    trust_traceparent: bool = Field(
+        default=False, description="Whether the sender's own trace, as its traceparent names it, is linked to."
+    )
     params: dict[str, Text] = Field(
         default_factory=dict, description="Constants that the provider's scheme needs besides secrets, by name."
     )
@@ -282,16 +293,30 @@ class Config(Table):
     )
 
     _path: Path = PrivateAttr(default=Path("gateway.toml"))
+    _metrics_interval: float | None = PrivateAttr(default=None)
+    _tracing: Tracing = PrivateAttr(default=Tracing())
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember which file this was read from."""
+        """Remember which file this was read from, and what the environment says of telemetry."""
         if context:
             self._path = context.path.absolute()
+            self._metrics_interval = metrics_export.interval(context.environ)
+            self._tracing = tracing(context.environ)
 
     @property
     def path(self) -> Path:
         """The file this was read from, as an absolute path."""
         return self._path
+
+    @property
+    def metrics_interval(self) -> float | None:
+        """Every how many seconds metrics are exported by OTLP; None where they are not."""
+        return self._metrics_interval
+
+    @property
+    def tracing(self) -> Tracing:
+        """Whether and how much is traced, which OpenTelemetry's own variables say."""
+        return self._tracing
 
     @property
     def inbox_path(self) -> Path:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from gateway import admin_token
 from gateway.client_address import parse_network
 from gateway.config.secrets import REFERENCE, Secret, SecretReference, expand
 from gateway.locators import compile_locator
@@ -111,6 +112,12 @@ def _check_inbox_url(text: str) -> str:
     return text
 
 
+def _check_token_hash(text: str) -> str:
+    if text and not admin_token.is_digest(text):
+        raise ValueError("is not the digest of a token; run `gateway admin-token`, and write what it prints for here")
+    return text
+
+
 def _check_postgres_url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -192,6 +199,7 @@ PathToken = Annotated[SecretReference, AfterValidator(_check_path_token)]
 Networks = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_networks)]
 Prefix = Annotated[str, AfterValidator(_check_prefix)]
 TransformReference = Annotated[str, AfterValidator(_check_transform)]
+TokenHash = Annotated[str, BeforeValidator(expand), AfterValidator(_check_token_hash)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(gt=0, le=3_600, allow_inf_nan=False)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from gateway.errors import InboxError, LeaseLost
-from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox.disk_space import Space
 from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
@@ -115,6 +115,14 @@ class Inbox(Protocol):
 
     async def counts(self) -> Counts:
         """Count entries by source and state."""
+        ...
+
+    async def activity(self, since: int, limit: int) -> Activity:
+        """Tell what was received and settled at or after `since`, at most the newest `limit` of each, and what waits.
+
+        `since` is compared with the times of receipt and of settlement. What was settled and has lost its body to
+        retention may be left out.
+        """
         ...
 
     async def count(self, query: Query) -> int:

@@ -21,12 +21,14 @@ class Pace:
         """Note that a group, or a checkpoint between two of them, starts."""
         self._since = self._clock()
 
-    def end(self) -> None:
-        """Note that it is done."""
-        if self._since is not None:
-            took = self._clock() - self._since
-            self._usual = self._usual + (took - self._usual) * _WEIGHT if self._usual else took
-            self._since = None
+    def end(self) -> float:
+        """Note that it is done; return the seconds it took."""
+        if self._since is None:
+            return 0.0
+        took = self._clock() - self._since
+        self._usual = self._usual + (took - self._usual) * _WEIGHT if self._usual else took
+        self._since = None
+        return took
 
     def wait(self, waiting: int) -> float:
         """Return the seconds after which an operation would be committed that comes now, behind `waiting` others.

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway import payload
 from gateway.history import History
-from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State
+from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun
 from gateway.rejections import RequestRejected
 
 # The bodies of one step of a walk are in memory at once, and one of them may have many megabytes.
@@ -66,6 +66,7 @@ def history(row: Row, attempts: tuple[Attempt, ...] = (), events: tuple[SentEven
         last_duplicate_at=row["last_seen"],
         settled_at=row["settled_at"],
         body_kept=bool(row["body_kept"]),
+        transform=TransformRun(row["transform"], row["transform_ms"]) if row["transform"] is not None else None,
     )
 
 

@@ -14,9 +14,10 @@ from typing import TypeVar
 import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
-from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import (
     rate,
+    sqlite_activity,
     sqlite_leases,
     sqlite_search,
     sqlite_secrets,
@@ -26,7 +27,7 @@ from gateway.inbox import (
 )
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
-from gateway.inbox.sqlite_connection import open_reader, require_safe_library
+from gateway.inbox.sqlite_connection import library_version, open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_reader import Reader
@@ -73,16 +74,18 @@ class SqliteInbox:
         bounds: Bounds | None = None,
         measured: Callable[[Path], Space] = measure,
         clock: Callable[[], float] = time.monotonic,
+        on_commit: Callable[[float, int], None] = lambda _seconds, _operations: None,
     ) -> SqliteInbox:
         """Open the inbox file at `path`, making or upgrading it; blocks, and needs no running loop.
 
         Leases of an earlier process are void, so that what it left is due at once. A damaged file is kept aside, and
         a fresh one serves: `alarms` says so. With `read_only` the file may be served by another process: search, get
         and counts work, and nothing is written or checkpointed. Beyond `bounds` put refuses at once; `measured` tells
-        the space of the disk and `clock` monotonic seconds. Raises InboxLocked when another process serves the file,
-        InboxUnsupported when the file, its place or SQLite cannot be used.
+        the space of the disk and `clock` monotonic seconds. `on_commit` is told, on the writing thread, how many
+        seconds a commit took and how many operations shared it. Raises InboxLocked when another process serves the
+        file, InboxUnsupported when the file, its place or SQLite cannot be used.
         """
-        require_safe_library(apsw.sqlite_lib_version())
+        require_safe_library(library_version())
         path = path.resolve()  # one lock for a file and the links to it
         if read_only:
             return cls(path, Reader(open_reader(path)), None, dedupe_window_ms=dedupe_window_ms)
@@ -93,7 +96,9 @@ class SqliteInbox:
             with refusals(path):
                 gauge = SpaceGauge(lambda: measured(path.parent), clock)
             reader, bodies = (Reader(open_reader(path), on_damage=opened.lock.mark_damage) for _ in range(2))
-            writer = Writer(opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock)
+            writer = Writer(
+                opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock, on_commit=on_commit
+            )
             undo.pop_all()
         return cls(path, reader, _Serving(opened, writer, bodies, gauge), dedupe_window_ms=dedupe_window_ms)
 
@@ -188,6 +193,10 @@ class SqliteInbox:
     async def counts(self) -> Counts:
         """Count entries by source and state."""
         return await self._reader.run(sqlite_search.counts)
+
+    async def activity(self, since: int, limit: int) -> Activity:
+        """Tell what was received and settled lately, and what waits."""
+        return await self._reader.run(lambda db: sqlite_activity.activity(db, since, limit))
 
     async def count(self, query: Query) -> int:
         """Count the entries that a replay of `query` would take."""

@@ -35,6 +35,11 @@ def is_safe(version: tuple[int, ...]) -> bool:
     return version >= _FIXED_FROM or version in _FIXED_BEFORE
 
 
+def library_version() -> str:
+    """Return the version of SQLite that apsw brings."""
+    return apsw.sqlite_lib_version()
+
+
 def require_safe_library(version: str) -> None:
     """Raise InboxUnsupported when SQLite `version` has the WAL-reset fault."""
     if not is_safe(tuple(int(part) for part in version.split("."))):
@@ -66,8 +71,11 @@ def open_writer(path: Path, window_ms: int) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: Path) -> apsw.Connection:
-    """Open a connection that only reads and never checkpoints. Raises InboxUnsupported."""
+def open_reader(path: Path, *, outdated: bool = False) -> apsw.Connection:
+    """Open a connection that only reads and never checkpoints; `outdated` takes a file of an older schema too.
+
+    Raises InboxUnsupported.
+    """
     if not path.exists():
         raise InboxUnsupported(f"there is no inbox at {path}; the first `gateway serve` makes it")
     with refusals(path), contextlib.ExitStack() as undo:
@@ -75,7 +83,8 @@ def open_reader(path: Path) -> apsw.Connection:
         undo.callback(connection.close)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        if identify(connection, path) != SCHEMA:
+        version = identify(connection, path)
+        if version != SCHEMA and not (outdated and version):
             raise InboxOutdated(f"{path} has an older schema; start `gateway serve` once, which upgrades it")
         _set(connection, _SETTINGS)
         undo.pop_all()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from gateway.inbox.sqlite_connection import rows
+from gateway.inbox.sqlite_copy import sync
 from gateway.inbox.sqlite_schema import APPLICATION_ID, identify
 
 # Reading a whole file of many GiB would take minutes in which nothing is received. So the tables are read from the
@@ -22,7 +22,7 @@ _STEPS_BETWEEN_LOOKS = 1_000
 
 _HEADER_BYTES = 100  # https://sqlite.org/fileformat.html#the_database_header
 _APPLICATION_ID_AT = slice(68, 72)
-_BESIDE = ("-wal", "-shm", "")
+FILES = ("-wal", "-shm", "")
 _NARROW_FIRST = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name = 'bodies', rowid"
 
 
@@ -41,22 +41,18 @@ def find_damage(path: Path, *, served_before: bool, thorough: bool) -> str | Non
         return str(error) if served_before or _is_marked(path) else None
 
 
-def keep_aside(path: Path) -> Path:
-    """Rename the file, with its WAL, to `<file>.corrupt-<utc time>` and return that path. Raises OSError.
+def keep_aside(path: Path, why: str = "corrupt") -> Path:
+    """Rename the file, with its WAL, to `<file>.<why>-<utc time>` and return that path. Raises OSError.
 
     The WAL goes first: a crash in between leaves the damaged file in place, to be found again, whereas SQLite would
     delete a WAL that it finds beside no database.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-    for suffix in _BESIDE:
+    aside = path.with_name(f"{path.name}.{why}-{stamp}")
+    for suffix in FILES:
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(path.parent)
     return aside
 
 

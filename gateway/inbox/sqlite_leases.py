@@ -50,7 +50,8 @@ UPDATE entries SET state = 'pending', lease = NULL, leased_until = NULL WHERE st
 """
 _SETTLE = (
     "UPDATE entries SET state = ?, due_at = coalesce(?, due_at), attempts = coalesce(?, attempts), reason = ?, "
-    "rejections = ?, rejected_at = ?, batch = ?, position = ?, settled_at = ?, lease = NULL, leased_until = NULL "
+    "rejections = ?, rejected_at = ?, batch = ?, position = ?, settled_at = ?, lease = NULL, leased_until = NULL, "
+    "transform = coalesce(?, transform), transform_ms = coalesce(?, transform_ms) "
     "WHERE key = ? AND state = 'leased' AND lease = ?"
 )
 _THAW = "DELETE FROM frozen WHERE key = ?"
@@ -128,6 +129,8 @@ def _settle_one(connection: apsw.Connection, held: Lease, settlement: Settlement
             frozen.batch if frozen else None,
             frozen.position if frozen else None,
             None if again else now,
+            settlement.transform.reference if settlement.transform else None,
+            settlement.transform.ms if settlement.transform else None,
             key,
             held.token,
         ),

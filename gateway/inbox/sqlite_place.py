@@ -14,8 +14,8 @@ _NETWORK_FUSE = frozenset({"fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glust
 _MOUNTS = Path("/proc/self/mounts")
 
 
-def network_file_system(path: Path, mounts: str) -> str | None:
-    """Return the type of the network file system that holds `path` (absolute), or None when it is a local one.
+def file_system(path: Path, mounts: str) -> str:
+    """Return the type of the file system that holds `path` (absolute).
 
     `mounts` is the text of /proc/self/mounts; of the mounts on the longest directory above `path` the last counts.
     """
@@ -25,15 +25,23 @@ def network_file_system(path: Path, mounts: str) -> str | None:
         directory = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), mounted_at))
         if path.is_relative_to(directory) and len(directory.parts) >= depth:
             depth, held_by = len(directory.parts), kind
-    return held_by if held_by in _NETWORK | _NETWORK_FUSE else None
+    return held_by
+
+
+def file_system_of(path: Path) -> str | None:
+    """Return the type of the file system that holds `path` (absolute); None where only Linux could tell."""
+    return file_system(path, _MOUNTS.read_text(errors="surrogateescape")) if _MOUNTS.exists() else None
+
+
+def is_network(kind: str) -> bool:
+    """Tell whether a type of file system is one of a network."""
+    return kind in _NETWORK | _NETWORK_FUSE
 
 
 def require_local(path: Path) -> None:
     """Raise InboxUnsupported when `path` is on a network file system; only Linux can tell."""
-    if not _MOUNTS.exists():
-        return
-    kind = network_file_system(path, _MOUNTS.read_text(errors="surrogateescape"))
-    if kind is not None:
+    kind = file_system_of(path)
+    if kind is not None and is_network(kind):
         raise InboxUnsupported(f"{path} is on a network file system ({kind}); an inbox needs a disk of this machine")
 
 

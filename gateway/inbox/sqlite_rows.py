@@ -12,6 +12,7 @@ NARROW = (
     *(f"entries.{name}" for name in ("key", "source", "provider", "delivery_id", "type", "received_at", "state")),
     *(f"entries.{name}" for name in ("due_at", "attempts", "generation", "reason", "rejections", "rejected_at")),
     *(f"entries.{name}" for name in ("batch", "position", "settled_at", "body_kept")),
+    *("entries.transform", "entries.transform_ms"),
     *("frozen.seed", "frozen.events", "dedupe.hits", "dedupe.last_seen", "dedupe.digest"),
     "bodies.metadata",
 )

@@ -146,8 +146,21 @@ CREATE TABLE secret_uses (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Which transform made an entry's events, and how long it took; in the row that a settlement writes anyway.
+_TRANSFORM_RUNS = """
+ALTER TABLE entries ADD COLUMN transform TEXT;
+ALTER TABLE entries ADD COLUMN transform_ms REAL CHECK ((transform_ms IS NULL) = (transform IS NULL));
+"""
+
 # Step n takes a file of user_version n to n + 1; the first makes the tables in an empty file.
-_STEPS = (_ENTRIES + _BODIES + _DEDUPE + _HISTORY, _DUE_BY_SOURCE, _REJECTIONS_ANEW + _TIMELINE, _TWO_KEYS, _ROTATION)
+_STEPS = (
+    _ENTRIES + _BODIES + _DEDUPE + _HISTORY,
+    _DUE_BY_SOURCE,
+    _REJECTIONS_ANEW + _TIMELINE,
+    _TWO_KEYS,
+    _ROTATION,
+    _TRANSFORM_RUNS,
+)
 SCHEMA = len(_STEPS)
 
 

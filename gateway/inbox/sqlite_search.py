@@ -55,6 +55,8 @@ def matching(query: Query) -> tuple[str, list[Any]]:
         terms.append((f"{narrowed_by_id}entries.received_at < ?", (query.until,)))
     if query.reason:
         terms.append(("instr(entries.reason, ?)", (query.reason,)))
+    if query.before:
+        terms.append((f"({narrowed_by_id}entries.received_at, entries.key) < (?, ?)", query.before))
     if query.after:
         terms.append(("entries.key > ?", (query.after,)))
     conditions = " AND ".join(condition for condition, _ in terms) or "TRUE"

@@ -53,12 +53,14 @@ class Writer:
         bounds: Bounds,
         gauge: SpaceGauge,
         clock: Callable[[], float],
+        on_commit: Callable[[float, int], None],
     ) -> None:
         self.failure: InboxError | None = None
         self._connection = connection
         self._lock = lock
         self._bounds = bounds
         self._gauge = gauge
+        self._on_commit = on_commit
         self._pace = Pace(clock, GROUP_LIMIT)
         self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -109,7 +111,7 @@ class Writer:
                 if waiters:
                     self._pace.begin()
                     outcomes = self._commit(waiters)
-                    self._pace.end()
+                    self._on_commit(self._pace.end(), len(waiters))
                     self._announce(waiters, outcomes)
                     waiters = []
                 self._look_after_the_file(idle=idle)

@@ -44,7 +44,8 @@ class Retries:
     """How a provider sends again what was not accepted.
 
     `horizon_hours`: how long its re-sends go on; 0 for one that never re-sends, None where it is not known. `checked`
-    tells whether that was read in the provider's own text. `disables`: what ends the subscription for good.
+    tells whether that was read in the provider's own text. `disables`: what ends the subscription for good; where that
+    is a time without success or a number of failures, `disables_after_hours` or `disables_after_failures` is it.
 
     Statuses, such as 408 or 5xx: `on` are those on which it sends again, empty for all that are no success; `never` are
     those that end a delivery, or the subscription, whatever `on` says; `success` are those that it takes as accepted.
@@ -54,11 +55,15 @@ class Retries:
     checked: bool = False
     note: str = ""
     disables: str = ""
+    disables_after_hours: float | None = None
+    disables_after_failures: int | None = None
     on: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     success: tuple[str, ...] = ("2xx",)
 
     def __post_init__(self) -> None:
+        if not self.disables and (self.disables_after_hours or self.disables_after_failures):
+            raise ValueError("disables is missing; say in words what ends the subscription")
         for status in (*self.on, *self.never, *self.success):
             if not _STATUS.fullmatch(status):
                 raise ValueError(f"{status!r} is neither a status such as 503 nor a class of them such as 5xx")

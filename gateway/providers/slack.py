@@ -156,6 +156,7 @@ PROVIDER = Provider(
         checked=True,
         note="at once, after 1 minute and after 5 minutes; with Delayed Events hourly for 24 hours",
         disables="more than 95 % failures within 60 minutes, above 1,000 events per hour",
+        disables_after_hours=1,
     ),
     answer_seconds=3,
 )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import json
 import queue
 import threading
+from collections.abc import Callable
 from typing import TextIO
 
 MOST_LINES = 10_000
 LAST_SECONDS = 2.0
-
+# The thread is woken by the first line and then waits for more, which then cost one write together.
+GATHER_SECONDS = 0.02
 
 _open: list[LineWriter] = []
+_totals = {"dropped": 0}
 
 
 @atexit.register
@@ -23,45 +24,68 @@ def finish(seconds: float = LAST_SECONDS) -> None:
         _open.pop().close(seconds)
 
 
-class LineWriter:
-    """Takes whole lines and writes them to `out` in order; beyond `most` waiting ones they are dropped and counted.
+def dropped() -> int:
+    """Return how many lines were dropped in this process."""
+    return _totals["dropped"]
 
-    A pipe whose reader stopped would otherwise stop the loop, and with it the intake. At the end of the process
-    what waits is written for `LAST_SECONDS` at most.
+
+class LineWriter:
+    """Takes whole lines of UTF-8 and writes them to `out` in order; beyond `most` waiting ones they are dropped.
+
+    A pipe whose reader stopped would otherwise stop the loop, and with it the intake. Once lines are taken again,
+    `note` makes a line of how many are missing. At the end of the process what waits is written for `LAST_SECONDS`.
     """
 
-    def __init__(self, out: TextIO, most: int = MOST_LINES) -> None:
+    def __init__(self, out: TextIO, note: Callable[[int], bytes], most: int = MOST_LINES) -> None:
         self._out = out
-        self._lines: queue.Queue[str | None] = queue.Queue(most)
+        self._note = note
+        self._most = most
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._dropped = 0
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._pass_on, name="log", daemon=True)
         self._thread.start()
         _open.append(self)
 
-    def write(self, line: str) -> None:
+    def write(self, line: bytes) -> None:
         """Take a line, or count it as dropped."""
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if self._lines.qsize() < self._most:
+            self._lines.put(line)
+        else:
             self._dropped += 1
+            _totals["dropped"] += 1
 
     def flush(self) -> None:
-        """Do nothing: each line is flushed as it is written."""
+        """Do nothing: lines are flushed as they are written."""
 
     def close(self, seconds: float) -> None:
         """Write what waits, as far as somebody reads it within `seconds`; later lines are lost."""
-        with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=seconds)
-            self._thread.join(seconds)
+        self._closing.set()
+        self._lines.put(None)
+        self._thread.join(seconds)
 
     def _pass_on(self) -> None:
-        while (line := self._lines.get()) is not None:
-            dropped, self._dropped = self._dropped, 0
-            if dropped:
-                note = {"event": "log_lines_dropped", "count": dropped, "level": "warning"}
-                line += json.dumps({**note, "detail": "nobody read the log for a while"}) + "\n"
+        ended = False
+        while not ended:
+            lines, ended = self._waiting()
+            missing, self._dropped = self._dropped, 0
+            if missing:
+                lines.append(self._note(missing) + b"\n")
             try:
-                self._out.write(line)
+                self._out.write(b"".join(lines).decode())
                 self._out.flush()
             except (OSError, ValueError):
                 return
+            self._closing.wait(GATHER_SECONDS)
+
+    def _waiting(self) -> tuple[list[bytes], bool]:
+        """Wait for a line and return all there are, and whether the end was among them."""
+        lines: list[bytes] = []
+        line = self._lines.get()
+        while line is not None:
+            lines.append(line)
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                return lines, False
+        return lines, True

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections.abc import Sequence
-from typing import Any, Literal, TextIO, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TextIO
 
 import structlog
 
 from gateway.model import Delivery
-from gateway.telemetry.lines import LineWriter
-
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+from gateway.telemetry import libraries, rendering
 
 
 class Log:
-    """The gateway's log. `logger` is a structlog logger, or anything with its methods."""
+    """The gateway's log. `logger` is a structlog logger, or anything with its methods.
 
-    def __init__(self, logger: Any = None) -> None:
+    `on_crash` is told where a fault of the gateway's own came up.
+    """
+
+    def __init__(self, logger: Any = None, on_crash: Callable[[str], None] = lambda _: None) -> None:
         self._logger = logger or structlog.get_logger("gateway")
+        self._on_crash = on_crash
 
     def request(
         self,
@@ -33,8 +33,9 @@ class Log:
         delivery: Delivery | None = None,
         label: str = "",
         detail: str = "",
+        steps: Mapping[str, float] | None = None,
     ) -> None:
-        """Write the one line of a webhook request."""
+        """Write the one line of a webhook request; `steps` are the milliseconds that each part of it took."""
         fine = status < 400 and not label  # noqa: PLR2004 - HTTP's own border
         write = self._logger.info if fine else self._logger.warning
         write(
@@ -46,12 +47,14 @@ class Log:
             **_identify(delivery, trace),
             bytes_in=bytes_in,
             ms=round(ms, 2),
+            **{f"{step}_ms": round(took, 2) for step, took in steps.items()} if steps else {},
         )
 
     def attempt(
         self,
         *,
         batch: str,
+        sources: Sequence[str],
         entries: int,
         events: int,
         bytes_out: int,
@@ -61,15 +64,22 @@ class Log:
         detail: str,
         ms: int,
         attempt: int,
+        trace: str = "",
+        only: Delivery | None = None,
     ) -> None:
-        """Write the one line of a request to the event API."""
+        """Write the one line of a request to the event API, whose traceparent is `trace` if it has one.
+
+        `only` is the delivery of a batch of one entry.
+        """
         write = self._logger.info if outcome == "accepted" else self._logger.warning
         write(
             "attempt",
             batch=batch,
+            sources=list(sources),
+            **_identify(only, ""),
             outcome=outcome,
             status=status,
-            **_present(detail=detail),
+            **_present(detail=detail, attempt_trace_id=trace[3:35]),
             entries=entries,
             events=events,
             accepted=accepted,
@@ -146,7 +156,7 @@ class Log:
     def disk_space(self, *, level: str, left: str) -> None:
         """Say that the space of the inbox's disk came to another level."""
         write = self._logger.info if level == "ok" else self._logger.error
-        write("disk_space", level=level, left=left)
+        write("disk_space", space=level, left=left)
 
     def quarantine_unwritable(self, *, path: str, reason: str) -> None:
         """Say that samples of rejected requests cannot be kept; nothing else suffers."""
@@ -186,32 +196,24 @@ class Log:
         """Say that the gateway has stopped."""
         self._logger.info("stopped")
 
+    def library(self, logger: str, severity: str, text: str, error: BaseException | None = None) -> None:
+        """Pass on what a library or a transform logged, from warnings on."""
+        write = self._logger.warning if severity == "warning" else self._logger.error
+        write("library", logger=logger, detail=text, **({"exc_info": error} if error else {}))
+
     def crashed(self, *, where: str, error: BaseException) -> None:
-        """Write a fault of the gateway's own, with its traceback."""
+        """Write a fault of the gateway's own, with the frames it came through."""
+        self._on_crash(where)
         self._logger.error("crashed", where=where, error=type(error).__name__, exc_info=error)
 
 
 def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
-    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading."""
-    out = stream or sys.stderr
-    pretty = form == "console" or (form == "auto" and out.isatty())
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
-        if pretty
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
-        processors=[*shared, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(out if pretty else cast("TextIO", LineWriter(out))),
-        cache_logger_on_first_use=False,
-    )
-    # aiohttp logs whole offending lines and tracebacks for what strangers send; its requests are logged here.
-    logging.getLogger("aiohttp").setLevel(logging.CRITICAL + 1)
+    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading.
+
+    What libraries and transforms log with Python's logging goes the same way.
+    """
+    rendering.configure(form, level, stream)
+    libraries.route(Log().library)
 
 
 def _identify(delivery: Delivery | None, trace: str) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from typing import Any
 import uvloop
 
 from gateway import failpoints, providers, transform
-from gateway.app import Gateway, run
+from gateway.app import Gateway
 from gateway.dev import samples
 from gateway.reload import Reloader
+from gateway.run import run
 from gateway.telemetry import logs
 from gateway.torture.haste import hasten
 from gateway.torture.place import Place

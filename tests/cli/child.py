@@ -15,7 +15,7 @@ import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tests.cli.conftest import Result
 
@@ -90,6 +90,55 @@ async def watching(*arguments: str) -> AsyncIterator[Callable[[], Awaitable[list
         async with asyncio.timeout(SECONDS):
             await process.communicate()
     assert process.returncode == 0
+
+
+@contextlib.asynccontextmanager
+async def following(
+    *arguments: str, read: Callable[[bytes], Any] = json.loads
+) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Run a command that writes lines, of JSON unless they are read otherwise; give what waits for the next one.
+
+    At the end of the block, press Ctrl-C and expect exit code 0.
+    """
+    process = await _start(*arguments)
+    out = process.stdout
+    assert out is not None
+
+    async def following_one() -> Any:
+        async with asyncio.timeout(SECONDS):
+            return read(await out.readline())
+
+    try:
+        yield following_one
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(SECONDS):
+            await process.communicate()
+    assert process.returncode == 0
+
+
+def watched_on_a_terminal(*arguments: str, until: bytes, times: int) -> str:
+    """Run a command on a terminal until it has written something so many times; press Ctrl-C and expect exit code 0."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
+    with subprocess.Popen(  # noqa: S603 - ours
+        [*COMMAND, *arguments],
+        stdout=theirs,
+        env={**os.environ, "TERM": "xterm"},
+        preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - as above
+    ) as child:
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # what reading gives when the last writer has gone
+            while chunk := os.read(ours, 65_536):
+                text += chunk
+                if text.count(until) >= times:
+                    child.send_signal(signal.SIGINT)
+                    times = sys.maxsize
+    os.close(ours)
+    assert child.returncode == 0
+    return text.decode()
 
 
 def on_a_terminal(*arguments: str, columns: int) -> list[str]:

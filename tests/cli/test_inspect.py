@@ -90,6 +90,9 @@ async def test_show_by_each_id(beside: Beside) -> None:
     assert facts["delivery"].strip() == f"stripe {delivery['delivery_id']} (customer.created)"
     assert "with the secret STRIPE_WEBHOOK_SECRET" in facts["verified"]
     assert facts["state"].strip() == "forwarded"
+    assert "transforms.stripe:transform" in facts["transform"]
+    assert facts["settled"].endswith("after it was received")
+    assert facts["next"].strip() == "nothing; it is told of until its retention ends"
     assert "200 accepted" in facts["attempt 1"]
     assert facts["event"].strip() == f"stripe/customer.created {event['id']} -> {event['event_api_id']}"
     [document] = (await beside("show", ids[0], "--json")).json

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.admin.documents import SecretDocument
 from gateway.cli import secret_uses
-from gateway.config import SourceConfig
-from gateway.config.secrets import Secret
-from gateway.history import SecretUse
 from tests.cli.conftest import Beside, Cli
 from tests.signed import BODIES, signed_headers
 from tests.world import ENVIRON, TOML
@@ -63,14 +61,14 @@ def old_headers() -> tuple[tuple[str, str], ...]:
         (3 * DAY, 12, "last needed 3 days ago, 12 times within the retention"),
         (DAY, 1, "last needed 24 hours ago, once within the retention"),
         (90_000, 2, "last needed 90 seconds ago, 2 times within the retention"),
-        (-5_000, 2, "last needed 0 seconds ago, 2 times within the retention"),
+        (-5_000, 2, "last needed 0 ms ago, 2 times within the retention"),
     ],
 )
 def test_when_it_was_is_said_in_its_unit(ago: int, count: int, words: str) -> None:
-    """The age of the last use is told in days, hours, minutes or seconds."""
-    secrets = (Secret("a", label="new"), Secret("b", label="old"))
-    source = SourceConfig.model_construct(provider="github", secrets=secrets)
-    said = list(secret_uses.sentences(source, {"old": SecretUse(count, NOW - ago)}, NOW))
+    """The age of the last use is told in days, hours, minutes, seconds or milliseconds."""
+    new = SecretDocument(label="new", not_after=None, uses=0, last_used_at=None)
+    old = SecretDocument(label="old", not_after=None, uses=count, last_used_at=NOW - ago)
+    said = list(secret_uses.sentences([new, old], NOW))
     assert said == ["secret new not needed within the retention", f"secret old {words}"]
 
 

@@ -103,7 +103,7 @@ async def test_a_gateway_that_cannot_be_asked(idle_world: World, host: str, told
     world = idle_world
     await start_broken(world)
     await make_dead(world, "stripe", "evt_1")
-    (world.folder / "inbox.db.admin").write_text(f"http://{host}\n" if host else "")
+    (world.folder / "inbox.db.admin").write_text(f"http://{host}\n0123456789abcdef\n" if host else "")
     failed = await child.run("replay", "--yes")
     assert failed.code != 0
     assert told in failed.err

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.history import Query, Replayed
+from gateway.history import Activity, History, Query, Replayed, Settled, Waiting
 from gateway.inbox.contract import Inbox
-from gateway.model import ReplayMode, SentEvent, Settlement, State
+from gateway.model import ReplayMode, SentEvent, Settlement, State, TransformRun
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, frozen, keep, settle_all
 
@@ -244,3 +244,73 @@ async def test_a_prune_is_a_small_step(inbox: Inbox) -> None:
     while await inbox.prune(SOON, NOW, limit=4):
         pass
     assert not any(history.body_kept for history in await inbox.search(Query()))
+
+
+async def test_a_search_goes_on_after_an_entry(inbox: Inbox) -> None:
+    """Pages of a search hold every entry once, also where many were received in one millisecond."""
+    await inbox.put([delivery(f"evt_{n}", received_at=NOW + n // 3) for n in range(8)], NOW)
+    everything, pages, before = await found(inbox, Query()), list[str](), None
+    while page := await inbox.search(Query(limit=3, before=before)):
+        pages += [history.entry.delivery.id for history in page]
+        before = (page[-1].entry.delivery.received_at, page[-1].entry.key)
+    assert pages == everything
+    assert len(pages) == 8
+    assert await found(inbox, Query(source="acme", before=(NOW + 1, 1))) == ["evt_2", "evt_1", "evt_0"]
+    assert await found(inbox, Query(id="evt_1", before=(NOW, 1))) == []
+
+
+async def test_the_last_run_of_the_transform_is_kept(inbox: Inbox) -> None:
+    """A settlement tells which transform ran and how long; one that ran none leaves what was known."""
+    [key] = await keep(inbox, "evt_1")
+    assert (await told(inbox, key)).transform is None
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    run = TransformRun("shop:transform", 1.25)
+    await inbox.settle([(lease, Settlement(State.PENDING, due_at=NOW, transform=run))], NOW)
+    assert (await told(inbox, key)).transform == run
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease))], NOW)
+    assert (await told(inbox, key)).transform == run
+    [match] = await inbox.search(Query(id="evt_1"))
+    assert match.transform == run
+    await inbox.replay(Query(), ReplayMode.RESEND, NOW)
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    again = TransformRun("shop:other", 0.0)
+    await inbox.settle([(lease, answered(lease, transform=again))], NOW)
+    assert (await told(inbox, key)).transform == again
+
+
+async def told(inbox: Inbox, key: int) -> History:
+    """Return the history of an entry that is there."""
+    history = await inbox.get(key)
+    assert history is not None
+    return history
+
+
+async def test_activity_tells_the_last_minutes(inbox: Inbox) -> None:
+    """What was received and settled since a time is told newest first, and what waits, by source."""
+    old = [delivery("old", received_at=NOW - 5), delivery("other", source="other", received_at=NOW)]
+    await inbox.put([*old, delivery("new", received_at=NOW + 2)], NOW)
+    leases = {lease.entry.delivery.id: lease for lease in await inbox.lease(9, LEASE, NOW)}
+    await inbox.settle([(leases["old"], answered(leases["old"]))], NOW + 3)
+    await inbox.settle([(leases["new"], Settlement(State.DEAD, reason="KeyError"))], NOW + 4)
+    await inbox.put([delivery("waits", received_at=NOW + 1)], NOW)
+    activity = await inbox.activity(NOW, 10)
+    assert activity.received == (("acme", NOW + 2), ("acme", NOW + 1), ("other", NOW))
+    assert activity.settled == (
+        Settled("acme", State.DEAD, NOW + 2, NOW + 4),
+        Settled("acme", State.FORWARDED, NOW - 5, NOW + 3, attempt_ms=12),
+    )
+    assert activity.waiting == {"acme": Waiting(1, NOW + 1), "other": Waiting(1, NOW)}
+    cut = await inbox.activity(NOW, 1)
+    assert (cut.received, cut.settled) == (activity.received[:1], activity.settled[:1])
+    assert cut.waiting == activity.waiting
+
+
+async def test_activity_counts_what_waits_in_every_way(inbox: Inbox) -> None:
+    """Pending, leased and frozen entries wait; the oldest is the first that was received of them all."""
+    for n in range(4):
+        await inbox.put([delivery(f"evt_{n}", received_at=NOW + n)], NOW)
+    first, second, _ = await inbox.lease(3, LEASE, NOW)
+    await inbox.settle([(first, frozen(first, "b", 0, SOON)), (second, frozen(second, "b", 1, SOON))], NOW)
+    assert (await inbox.activity(NOW, 10)).waiting == {"acme": Waiting(4, NOW)}
+    assert await inbox.activity(NOW + 9, 10) == Activity((), (), {"acme": Waiting(4, NOW)})

@@ -100,6 +100,9 @@ async def test_retention_is_by_index(tmp_path: Path, inbox: SqliteInbox, plans: 
         (Query(reason="KeyError"), "entries_received"),
         (Query(after=5), "entries_received"),
         (Query(source="acme", after=5), "entries_source"),
+        (Query(before=(5, 6)), "entries_received"),
+        (Query(source="acme", before=(5, 6)), "entries_source"),
+        (Query(state=State.DEAD, before=(5, 6)), "entries_dead"),
         (Query(state=State.DEAD, after=5), "entries_dead"),
     ],
 )
@@ -189,3 +192,18 @@ async def test_names_are_counted_in_bounded_steps(
     assert "SEARCH events USING PRIMARY KEY (key>? AND key<?)" in lines
     assert "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)" in lines
     assert [line for line in lines if line.startswith("SCAN")] == []
+
+
+async def test_activity_reads_the_newest_and_what_waits(tmp_path: Path, inbox: SqliteInbox, plans: Plans) -> None:
+    """What is told of the last minutes is looked up by index; what waits is counted in the indexes of that alone."""
+    await keep(inbox, "evt_1", "evt_2")
+    [lease] = await inbox.lease(1, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease))], NOW)
+    plans.statements.clear()
+    assert (await inbox.activity(NOW, 10)).settled
+    lines = plans.explain(tmp_path / "inbox.db")
+    for index in ("entries_received (received_at>?)", "entries_settled (body_kept=? AND settled_at>?)"):
+        assert any(index in line for line in lines), index
+    for index in ("SCAN entries USING INDEX entries_due", "SCAN entries USING INDEX entries_leased"):
+        assert any(line.startswith(index) for line in lines), index
+    assert len([line for line in lines if line.startswith("SCAN")]) == 2

@@ -26,7 +26,7 @@ STOPPED_SECONDS = 75
 async def test_settlement_after_the_lease(tmp_path: Path) -> None:
     """What is settled after its lease has run out and been taken is refused; it was sent again with the same bytes."""
     bench = Bench(tmp_path)
-    bench.timeout_seconds = 0.5
+    bench.timeout_seconds = 2.0
     bench.event_api.answer_next(Hang(stored=True))
     await bench.event_api.start()
     await bench.start()

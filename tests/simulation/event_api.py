@@ -43,7 +43,7 @@ class SimulatedEventApi:
         self._rng = rng
         self._point = point
 
-    async def send(self, body: bytes, seed: str) -> Answer:
+    async def send(self, body: bytes, seed: str, _traceparent: str) -> Answer:
         """Answer as the weather has it."""
         self.requests += 1
         self._oracle.count(self.weather.value)

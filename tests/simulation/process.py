@@ -22,7 +22,7 @@ from gateway.model import Delivery, Receipt, Request, State
 from gateway.sender import Sender, Transport
 from gateway.stamp import Mapper
 from gateway.telemetry.logs import Log
-from gateway.threaded import Item
+from gateway.threaded import Item, Ran, untold
 from gateway.transform import Mapped, Runner
 from gateway.verify import verify
 from tests.signed import source
@@ -49,10 +49,10 @@ async def transform(delivery: Delivery) -> list[Event] | Skip:
 class AtWork(Runner):
     """Runs transforms while no virtual time passes: their loop has a thread of its own."""
 
-    async def run(self, items: Sequence[Item], patience: float = math.inf) -> list[Mapped]:
+    async def run(self, items: Sequence[Item], patience: float = math.inf, ran: Ran = untold) -> list[Mapped]:
         """Return what became of each entry."""
         with running_loop().at_work():
-            return await super().run(items, patience)
+            return await super().run(items, patience, ran)
 
 
 class Listener:

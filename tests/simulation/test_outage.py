@@ -34,7 +34,7 @@ class Outage:
         self.requests_while_down = 0
         self.seen = bytearray(DELIVERIES)
 
-    async def send(self, body: bytes, seed: str) -> Answer:
+    async def send(self, body: bytes, seed: str, _traceparent: str) -> Answer:
         """Refuse the connection, or keep everything."""
         if not self.up:
             self.requests_while_down += 1

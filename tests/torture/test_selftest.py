@@ -26,7 +26,7 @@ def test_selftest_leaves_nothing_but_a_verdict(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["verdict"] == "passed"
     assert found["fsync"]["median_ms"] > 0
-    assert found["processes"]["kill_9"] >= 3
+    assert found["processes"]["kill_9"] >= 1
     assert found["power"]["losses"] >= 1
     assert set(tmp_path.iterdir()) == {config, inbox}
     assert inbox.read_bytes() == b"not to be opened"

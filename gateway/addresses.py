@@ -29,8 +29,13 @@ def local_url(config: Config, source: str, port: int | None = None) -> str:
     return f"{local_origin(config, port)}/webhooks/{source}" + (f"/{token.reveal()}" if token else "")
 
 
+def local_host(host: str) -> str:
+    """Return the address at which this machine reaches a listener that is bound to `host`."""
+    return _ANY_HOST.get(host, host)
+
+
 def local_origin(config: Config, port: int | None) -> str:
     """Return the beginning of every URL as seen from this machine."""
-    host = _ANY_HOST.get(config.server.host, config.server.host)
+    host = local_host(config.server.host)
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{port or config.server.port}"

@@ -1,0 +1,86 @@
+"""How log lines are rendered, as JSON or for reading: nothing a stranger sent can break a line or a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import MutableMapping
+from typing import Any, BinaryIO, Literal, TextIO, cast
+
+import orjson
+import structlog
+
+from gateway.telemetry.crashes import describe
+from gateway.telemetry.lines import LineWriter
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+Fields = MutableMapping[str, Any]
+
+
+def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
+    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading."""
+    out = stream or sys.stderr
+    pretty = form == "console" or (form == "auto" and out.isatty())
+    last: list[structlog.typing.Processor] = [_as_json]
+    if pretty:
+        # Without a formatter of its own: the usual one shows the values of variables.
+        last = [_printable, structlog.dev.ConsoleRenderer(colors=out.isatty()), _encode]
+    processors: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _describe_error,
+        *last,
+    ]
+    writer = LineWriter(out, lambda count: _missing(count, processors))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", writer)),
+        cache_logger_on_first_use=True,
+    )
+
+
+def printable(text: str) -> str:
+    """Return `text` with all escaped that a terminal acts upon or does not show: controls, line breaks, directions."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _missing(count: int, processors: list[structlog.typing.Processor]) -> bytes:
+    """Render the line that stands for dropped ones."""
+    fields: Any = {"event": "log_lines_dropped", "count": count, "detail": "nobody read the log for a while"}
+    for process in processors:
+        fields = process(None, "warning", fields)
+    return cast("bytes", fields)
+
+
+def _describe_error(_logger: Any, _method: str, fields: Fields) -> Fields:
+    error = fields.pop("exc_info", None)
+    if error is not None:
+        fields["exception"] = describe(error)
+    return fields
+
+
+def _as_json(_logger: Any, _method: str, fields: Fields) -> bytes:
+    """Render a line in ASCII, whatever the fields hold, as terminals act upon characters beyond it too."""
+    try:
+        line = orjson.dumps(fields)
+    except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        line = b"\x7f"
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return json.dumps(fields).replace("\x7f", "\\u007f").encode()
+
+
+def _printable(_logger: Any, _method: str, fields: Fields) -> Fields:
+    return {name: _shown(name, value) for name, value in fields.items()}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return "\n".join(map(printable, value.split("\n"))) if name == "exception" else printable(value)
+
+
+def _encode(_logger: Any, _method: str, text: Any) -> bytes:
+    return cast("str", text).encode(errors="backslashreplace")

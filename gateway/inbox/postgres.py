@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import (
+    postgres_activity,
     postgres_days,
     postgres_leases,
     postgres_prune,
@@ -213,6 +214,10 @@ class PostgresInbox:
     async def counts(self) -> Counts:
         """Count entries by source and state."""
         return await self._read(postgres_search.counts)
+
+    async def activity(self, since: int, limit: int) -> Activity:
+        """Tell what was received and settled lately, and what waits."""
+        return await self._read(lambda db: postgres_activity.activity(db, since, limit))
 
     async def count(self, query: Query) -> int:
         """Count the entries that a replay of `query` would take."""

@@ -30,6 +30,7 @@ _SETTINGS = {
     "fsync": "on",
     "log_min_messages": "fatal",
     "logging_collector": "off",
+    "dynamic_shared_memory_type": "mmap",  # in its folder, so that nothing is left of a server that was killed
 }
 
 

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.history import Counts, History, NamesSeen, Query, Replayed
+from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import (
+    postgres_activity,
     postgres_days,
     postgres_leases,
     postgres_prune,
@@ -214,6 +215,10 @@ class PostgresInbox:
         """Count entries by source and state."""
         return await self._read(postgres_search.counts)
 
+    async def activity(self, since: int, limit: int) -> Activity:
+        """Tell what was received and settled lately, and what waits."""
+        return await self._read(lambda db: postgres_activity.activity(db, since, limit))
+
     async def count(self, query: Query) -> int:
         """Count the entries that a replay of `query` would take."""
         return await self._read(lambda db: postgres_search.count(db, query))
@@ -285,7 +290,7 @@ class PostgresInbox:
         """Read the time, raise the floors and make the days to come, again and again, as far as the server serves."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            with contextlib.suppress(InboxError):
+            with contextlib.suppress(InboxError, ValueError):
                 await self._others.run(self._time.read, _READ)
                 await self._others.run(lambda db: self._floors.raise_(db, self._time.now()), _READ)
                 await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)

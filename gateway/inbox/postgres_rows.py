@@ -12,7 +12,7 @@ from gateway.inbox.rows import Row
 from gateway.model import Attempt, Entry, SentEvent
 
 # An entry is in the queue until it is settled, and then it has an outcome.
-_EITHER = ("due_at", "attempts", "generation", "reason", "rejections", "rejected_at")
+_EITHER = ("due_at", "attempts", "generation", "reason", "rejections", "rejected_at", "transform", "transform_ms")
 NARROW = ", ".join(
     (
         "e.key, e.source, e.provider, e.delivery_id, e.type, e.received_at, e.digest",

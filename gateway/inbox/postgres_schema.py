@@ -148,7 +148,18 @@ CREATE INDEX events_id ON events (left(id, 200));
 CREATE INDEX events_event_api_id ON events (left(event_api_id, 200)) WHERE event_api_id <> '';
 """
 
-STEPS = (Step(_ABOUT + _QUEUE + _DEDUPE + _DAYS, readable_from=1),)
+# Which transform made an entry's events, and how long it took; in the rows that a settlement writes anyway. Without a
+# default and a check no row is read or written for it, and who writes rows without them goes on. `queue` goes first,
+# as it does in a settlement.
+_TRANSFORM_RUNS = """
+ALTER TABLE queue ADD COLUMN transform text COLLATE "C", ADD COLUMN transform_ms float8;
+ALTER TABLE outcomes ADD COLUMN transform text COLLATE "C", ADD COLUMN transform_ms float8;
+"""
+
+STEPS = (
+    Step(_ABOUT + _QUEUE + _DEDUPE + _DAYS, readable_from=1),
+    Step(_TRANSFORM_RUNS, readable_from=1),
+)
 """Step n takes schema n to n + 1; the first makes the tables where there are none."""
 
 SCHEMA = len(STEPS)

@@ -47,11 +47,11 @@ _USES = "SELECT source, label, uses, last_at FROM secret_uses ORDER BY day"
 _REPLAY = """
 WITH again AS (
   DELETE FROM outcomes WHERE key IN (SELECT e.key FROM {tables} WHERE {conditions})
-  RETURNING key, source, attempts, generation
+  RETURNING key, source, attempts, generation, transform, transform_ms
 )
-INSERT INTO queue (key, source, received_at, due_at, bytes, attempts, generation)
+INSERT INTO queue (key, source, received_at, due_at, bytes, attempts, generation, transform, transform_ms)
 SELECT again.key, again.source, e.received_at, {now}, octet_length(b.body), again.attempts,
-  again.generation + {generations}
+  again.generation + {generations}, again.transform, again.transform_ms
 FROM again JOIN entries e ON e.key = again.key JOIN bodies b ON b.key = again.key
 RETURNING key
 """
@@ -77,6 +77,9 @@ class Conditions:
             terms.append(f"e.received_at < {self.bind(query.until)}")
         if query.reason:
             terms.append(f"position({self.bind(kept(query.reason))}::text IN coalesce(o.reason, q.reason)) > 0")
+        if query.before:
+            received_at, key = map(self.bind, query.before)
+            terms.append(f"(e.received_at, e.key) < ({received_at}, {key})")
         if query.after:
             terms.append(f"e.key > {self.bind(query.after)}")
         self.text = " AND ".join(terms)

@@ -14,20 +14,24 @@ from gateway.model import Lease, Settlement, State
 _SETTLE = """
 WITH given AS MATERIALIZED (
   SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::int[],
-    $9::bigint[], $10::text[], $11::int[])
-    AS g (n, key, token, state, due_at, attempts, reason, rejections, rejected_at, batch, position)
+    $9::bigint[], $10::text[], $11::int[], $12::text[], $13::float8[])
+    AS g (n, key, token, state, due_at, attempts, reason, rejections, rejected_at, batch, position, transform,
+      transform_ms)
 ), done AS (
   DELETE FROM queue q USING given g WHERE q.key = g.key AND q.lease = g.token AND g.state <> 'pending'
-  RETURNING g.n, q.key, q.source, q.due_at, coalesce(g.attempts, q.attempts) AS attempts, q.generation
+  RETURNING g.n, q.key, q.source, q.due_at, coalesce(g.attempts, q.attempts) AS attempts, q.generation,
+    coalesce(g.transform, q.transform) AS transform, coalesce(g.transform_ms, q.transform_ms) AS transform_ms
 ), outcome AS (
   INSERT INTO outcomes
-    (key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, settled_at)
+    (key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, settled_at, transform,
+      transform_ms)
   SELECT done.key, done.source, g.state, done.due_at, done.attempts, done.generation, g.reason, g.rejections,
-    g.rejected_at, $12::bigint
+    g.rejected_at, $14::bigint, done.transform, done.transform_ms
   FROM done JOIN given g ON g.n = done.n
 ), again AS (
   UPDATE queue q SET lease = NULL, leased_until = NULL, due_at = g.due_at, attempts = coalesce(g.attempts, q.attempts),
-    reason = g.reason, rejections = g.rejections, rejected_at = g.rejected_at, batch = g.batch, position = g.position
+    reason = g.reason, rejections = g.rejections, rejected_at = g.rejected_at, batch = g.batch, position = g.position,
+    transform = coalesce(g.transform, q.transform), transform_ms = coalesce(g.transform_ms, q.transform_ms)
   FROM given g WHERE q.key = g.key AND q.lease = g.token AND g.state = 'pending'
   RETURNING g.n
 )
@@ -56,7 +60,7 @@ async def settle(connection: Connection, settlements: Settled, now: int) -> list
     for n, (lease, _) in enumerate(settlements):
         first.setdefault((lease.entry.key, lease.token), n)
     rows = [_row(n, *settlements[n], now) for n in first.values()]
-    held = {n for (n,) in await connection.fetch(_SETTLE, *columns(rows, 11), now)} if rows else set()
+    held = {n for (n,) in await connection.fetch(_SETTLE, *columns(rows, 13), now)} if rows else set()
     await _note_history(connection, [settlements[n] for n in sorted(held)])
     return [None if n in held else _lost(lease) for n, (lease, _) in enumerate(settlements)]
 
@@ -112,6 +116,8 @@ def _row(n: int, lease: Lease, settlement: Settlement, now: int) -> tuple[Any, .
         settlement.rejected_at,
         kept(frozen.batch) if frozen else None,
         frozen.position if frozen else None,
+        kept(settlement.transform.reference) if settlement.transform else None,
+        settlement.transform.ms if settlement.transform else None,
     )
 
 

@@ -49,8 +49,7 @@ class DatabaseTime:
         if self.reached - told > DATABASE_MS:
             yield (
                 f"the database's clock is {(self.reached - told) / 3_600_000:.1f} hours behind the time at which the "
-                "inbox was last used; time goes on from the later one, so that nothing is held up or forgotten early: "
-                "check it"
+                "inbox was last used; check it. Time goes on from the later one: nothing is held up or forgotten early"
             )
 
     async def read(self, connection: Connection) -> None:

@@ -20,6 +20,7 @@ from gateway.inbox.postgres import PostgresInbox
 from gateway.inbox.postgres_connections import Connection, Connections, Terms
 from gateway.inbox.postgres_days import BODY_TABLES, ENTRY_TABLES
 from gateway.inbox.postgres_leases import _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
+from gateway.inbox.postgres_schema import SCHEMA
 from gateway.model import ReplayMode, State
 from tests import postgres_schemas
 from tests.inbox.engines import DAY
@@ -104,7 +105,7 @@ async def test_migrations_may_be_left_to_a_command(tables: Tables) -> None:
     """Where a gateway may not make tables it says which command does, and starts when that was run."""
     with pytest.raises(InboxOutdated, match="run `gateway migrate`"):
         await tables.open(migrate=False)
-    assert await PostgresInbox.migrate(tables.url, tables.schema) == 1
+    assert await PostgresInbox.migrate(tables.url, tables.schema) == SCHEMA
     assert await PostgresInbox.migrate(tables.url, tables.schema) == 0
     await tables.open(migrate=False)
 
@@ -134,7 +135,7 @@ async def test_a_newer_schema_serves_as_long_as_it_says(tables: Tables) -> None:
     await settle_all(before, State.FORWARDED)
     assert (
         await postgres_schema.migrate(
-            connections, (*postgres_schema.STEPS, step, replace(step, statements="SELECT 1", readable_from=3))
+            connections, (*postgres_schema.STEPS, step, replace(step, statements="SELECT 1", readable_from=SCHEMA + 1))
         )
         == 1
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import re
 import sys
 import tempfile
 import time
@@ -140,8 +139,10 @@ class Bench:
         async with connection.transaction():
             await make(connection, range(today - DAYS + 1, today))
         for day in range(today - DAYS + 1, today + 1):
-            values = {"$1": first_key(day) + (1 << 36), "$2": day * DAY_MS, "$3": count // DAYS}
-            await connection.execute(re.sub(r"\$[123]", lambda match, of=values: str(of[match[0]]), FILL))
+            statement = FILL
+            for name, value in {"$1": first_key(day) + (1 << 36), "$2": day * DAY_MS, "$3": count // DAYS}.items():
+                statement = statement.replace(name, str(value))
+            await connection.execute(statement)
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
         await connection.close()

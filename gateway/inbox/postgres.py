@@ -26,6 +26,7 @@ from gateway.inbox import (
     postgres_walk,
     rate,
 )
+from gateway.inbox.contract import Taker
 from gateway.inbox.disk_space import Space
 from gateway.inbox.intake import Bounds
 from gateway.inbox.postgres_connections import Connection, Connections, Terms
@@ -139,6 +140,11 @@ class PostgresInbox:
     def time(self) -> Callable[[], int]:
         """What tells the time (unix ms) that all gateways of this database go by."""
         return self._time.now
+
+    def hand_over_to(self, taker: Taker | None) -> bool:
+        """Hand nothing over, as any gateway may forward what another has kept: all entries wait to be leased."""
+        del taker
+        return False
 
     async def put(
         self, deliveries: Sequence[Delivery], now: int, window_ms: int | None = None, *, count_secrets: bool = False

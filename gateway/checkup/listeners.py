@@ -26,7 +26,7 @@ def examine(inbox: Path, ports: dict[str, tuple[str, int]]) -> Iterator[Check]:
     if told and answered:
         yield _running(told.url, *answered)
         return
-    yield Check("running", Level.NOTE, "no gateway serves this inbox now")
+    yield Check("running", Level.NOTE, "no gateway here serves this inbox")
     for table, (host, port) in ports.items():
         yield _port(table, host, port)
 

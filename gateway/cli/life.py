@@ -74,7 +74,7 @@ def _next(life: LifeDocument, forwarding: ForwardingDocument | None) -> str:
             return "it is being forwarded now"
     due = f"due {report.moment(life['due_at'])}"
     if forwarding is None:
-        return f"{due}; no gateway serves the inbox now, so it waits for `gateway serve`"
+        return f"{due}; no gateway here serves the inbox, so it waits for one that does"
     if forwarding["state"] == "healthy":
         return due
     probe = f", the next probe {report.moment(forwarding['resume_at'])}" if forwarding["resume_at"] else ""

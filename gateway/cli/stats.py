@@ -68,7 +68,7 @@ def _stats(config: Config, seconds: int) -> StatsDocument:
         config,
         "/v1/stats",
         {"seconds": str(seconds)},
-        lambda inbox: views.stats(inbox, int(time.time() * 1000), seconds),
+        lambda inbox: views.stats(inbox, inbox.time() if inbox.time else int(time.time() * 1000), seconds),
     )
     return told
 
@@ -100,7 +100,7 @@ def lines(stats: StatsDocument) -> Iterator[str]:
 def _forwarding(stats: StatsDocument) -> str:
     found = stats["forwarding"]
     if found is None:
-        return "no gateway serves the inbox"
+        return "no gateway here serves the inbox"
     return f"{found['state']}: {found['reason']}" if found["reason"] else found["state"]
 
 

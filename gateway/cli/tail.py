@@ -83,7 +83,7 @@ def _follow(config: Config, filters: str, past: Query | None) -> Iterator[Happen
         except (NotServed, BrokenOff):
             pass
         if not waits:
-            complain("no gateway serves the inbox; waiting for one", "dim")
+            complain("no gateway here serves the inbox; waiting for one", "dim")
             if past and wanted is None:
                 wanted = replace(past, since=int(time.time() * 1000), limit=MOST_PER_PAGE)
         waits = True

@@ -138,6 +138,12 @@ class InboxConfig(Table):
         default=True,
         description="PostgreSQL alone: whether `gateway serve` makes and upgrades the tables; else `gateway migrate`.",
     )
+    local_folder: str = Field(
+        ".",
+        min_length=1,
+        description="PostgreSQL alone: where one gateway keeps what is its own, such as samples of rejected requests; "
+        "relative to the folder of this file.",
+    )
 
     @property
     def shared(self) -> bool:
@@ -321,7 +327,8 @@ class Config(Table):
     @property
     def inbox_path(self) -> Path:
         """The inbox's file, as an absolute path; of one in PostgreSQL, what files beside it here are named after."""
-        name = "inbox" if self.inbox.shared else self.inbox.url.removeprefix("sqlite:")
+        inbox = self.inbox
+        name = f"{inbox.local_folder}/inbox" if inbox.shared else inbox.url.removeprefix("sqlite:")
         return self.path.parent.absolute() / name
 
     @property

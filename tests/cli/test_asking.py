@@ -4,12 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
 from gateway import admin_token
 from gateway.admin import address
 from gateway.model import State
+from tests import postgres_schemas
 from tests.cli.child import run
 from tests.cli.conftest import Beside, Cli
 from tests.signed import BODIES
@@ -27,9 +29,9 @@ LOOKING = (
 )
 
 
-async def fill(beside: Beside) -> str:
+async def fill(beside: Beside, more: str = "") -> str:
     """Send to three sources, one of them twice and one of them unsigned; return the id of the first."""
-    public = beside.world.write_config()
+    public = beside.world.write_config(more)
     public.write_text(public.read_text().replace("[admin]", 'public_url = "https://hooks.example.com"\n[admin]'))
     await beside.world.stop()
     await beside.world.start_as_written()
@@ -55,6 +57,26 @@ async def test_a_command_tells_the_same_with_and_without_a_gateway(beside: Besid
     assert [result.code for result in served] == [*[0] * 7, 1]
 
 
+async def test_commands_tell_the_same_of_an_inbox_in_postgresql(beside: Beside, folder: Path) -> None:
+    """Also where several gateways share an inbox, and what this one keeps for itself lies in a folder of its own."""
+    (folder / "own").mkdir()
+    url, schema = postgres_schemas.of(folder)
+    more = f'[inbox]\nurl = "{url}"\nschema_name = "{schema}"\nlocal_folder = "own"\n'
+    identifier = await fill(beside, more)
+    commands = [[word.format(id=identifier) for word in command] for command in LOOKING]
+    served = [await beside(*command) for command in commands]
+    stats = await beside("stats", "--once", "--json")
+    assert {path.name for path in (folder / "own").iterdir()} == {"inbox.admin", "inbox.rejected"}
+    await beside.world.stop()
+    assert [await beside(*command) for command in commands] == served
+    assert [result.code for result in served] == [*[0] * 7, 1]
+    alone = await beside("stats", "--once", "--json")
+    assert stats.json["forwarding"]["state"] == "healthy"
+    for told in (stats.json, alone.json):
+        assert set(told["by_source"]) == {"stripe", "slack", "github"}
+        assert set(told["settled_per_second"]) == {"forwarded"}
+
+
 async def test_what_a_gateway_alone_knows(beside: Beside) -> None:
     """Of a delivery that waits, a gateway tells when it is tried and why not now; without one it waits for that."""
     beside.world.event_api.keys = {"another"}
@@ -67,7 +89,7 @@ async def test_what_a_gateway_alone_knows(beside: Beside) -> None:
     assert "forwarding is paused, the next probe" in told
     assert "check event_api.key" in told
     await beside.world.stop()
-    assert "no gateway serves the inbox now" in (await beside("show", row["delivery_id"])).out
+    assert "no gateway here serves the inbox" in (await beside("show", row["delivery_id"])).out
 
 
 async def test_a_dead_letter_tells_how_to_run_it_again(cli: Cli, beside: Beside) -> None:

@@ -23,7 +23,7 @@ async def test_once(beside: Beside) -> None:
     await beside.world.stop()
     alone = (await beside("stats", "--json", "--seconds", "600")).json
     assert alone == {**told, "at": alone["at"], "forwarding": None}
-    assert "no gateway serves the inbox" in (await beside("stats", "--once")).out
+    assert "no gateway here serves the inbox" in (await beside("stats", "--once")).out
 
 
 async def test_a_view_that_is_renewed(beside: Beside) -> None:

@@ -15,13 +15,13 @@ import pytest
 
 from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.history import Query
-from gateway.inbox import postgres_schema
+from gateway.inbox import postgres_days, postgres_put, postgres_schema
 from gateway.inbox.postgres import PostgresInbox
 from gateway.inbox.postgres_connections import Connection, Connections, Terms
 from gateway.inbox.postgres_days import BODY_TABLES, ENTRY_TABLES
 from gateway.inbox.postgres_leases import _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
 from gateway.inbox.postgres_schema import SCHEMA
-from gateway.model import ReplayMode, State
+from gateway.model import ReplayMode, State, TransformRun
 from tests import postgres_schemas
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
@@ -142,6 +142,39 @@ async def test_a_newer_schema_serves_as_long_as_it_says(tables: Tables) -> None:
     await connections.close()
     with pytest.raises(InboxUnsupported, match="made by a newer gateway"):
         await tables.open()
+
+
+async def settle_as_before(tables: Tables, key: int) -> None:
+    """Settle an entry with the statements of a gateway that knows the first schema."""
+    await tables.connection.execute("DELETE FROM queue WHERE key = $1", key)
+    await tables.connection.execute(
+        "INSERT INTO outcomes (key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, "
+        "settled_at) VALUES ($1, 'acme', 'dead', $2, 0, 0, 'KeyError', 0, NULL, $2)",
+        key,
+        NOW,
+    )
+
+
+async def test_tables_are_upgraded_under_a_gateway(tables: Tables) -> None:
+    """What a gateway of the version before has kept and settles, before and after, is found and runs again."""
+    connections = Connections(tables.url, tables.schema, size=1, patience=1)
+    await connections.open()
+    assert await postgres_schema.migrate(connections, postgres_schema.STEPS[:1]) == 1
+    await connections.run(lambda db: postgres_days.make(db, [postgres_days.day_of(NOW)]), Terms())
+    sent = [postgres_put.Sent(delivery(name), NOW, NOW + DAY) for name in ("evt_1", "evt_2")]
+    receipts = await connections.run(lambda db: postgres_put.put(db, sent), Terms())
+    await connections.run(lambda db: postgres_put.name_sources(db, ["acme"]), Terms())
+    await connections.close()
+    await settle_as_before(tables, receipts[0].key)
+    inbox = await tables.open()
+    await settle_as_before(tables, receipts[1].key)
+    found = await inbox.search(Query())
+    assert [(match.entry.reason, match.transform) for match in found] == [("KeyError", None)] * 2
+    assert (await inbox.replay(Query(), ReplayMode.RERUN, NOW)).count == 2
+    run = TransformRun("shop:transform", 1.5)
+    leases = await inbox.lease(9, LEASE, NOW)
+    await inbox.settle([(lease, answered(lease, transform=run)) for lease in leases], NOW)
+    assert [match.transform for match in await inbox.search(Query())] == [run, run]
 
 
 async def test_days_are_made_ahead(tables: Tables) -> None:

@@ -37,7 +37,9 @@ def test_content_is_not_blamed_for_a_lack_of_memory() -> None:
     assert (done.stdout.split("\n"), done.stderr) == (["no memory", "no memory", "not JSON", ""], "")
 
 
-@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**19, 12345678901234567890123])
+@pytest.mark.parametrize(
+    "number", [2**53 + 1, -(2**53) - 1, 2**63, -(2**63) - 1, 2**64, 10**19, 12345678901234567890123]
+)
 def test_large_integers_are_exact_and_counted(number: int) -> None:
     """An integer beyond 2^53 is read as written and counted, from the first one with 16 digits on."""
     value = payload.loads(b'{"n": %d, "small": 9007199254740992}' % number)

@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 BY_HAND := .venv-bench/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test simulate check format schema docs golden bench bench-parts torture fuzz clean
+.PHONY: help run test simulate check format schema docs golden bench bench-flat bench-attack bench-parts bench-plots torture fuzz clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -52,6 +52,15 @@ $(BY_HAND): benchmarks/requirements.txt
 
 bench: $(STAMP) $(BY_HAND) ## Compare the gateway with what people write by hand; docs/performance.md
 	$(BIN)/python -m benchmarks --by-hand $(dir $(BY_HAND))bin/python
+
+bench-flat: $(STAMP) ## Measure with much stored, waiting, configured and sent; or ARGS='--stored 10000000'
+	$(BIN)/python -m benchmarks.flat $(ARGS)
+
+bench-attack: $(STAMP) ## Measure what refusals cost, and good webhooks among attacks
+	$(BIN)/python -m benchmarks.attack $(ARGS)
+
+bench-plots: $(STAMP) ## Draw the newest results into docs/performance.md
+	$(BIN)/python -m benchmarks.plots
 
 bench-parts: $(STAMP) ## Measure a verification of each scheme, and a shadow
 	$(BIN)/python -m benchmarks.verification

@@ -15,7 +15,7 @@ from rich.table import Table
 from benchmarks import results, traffic
 from benchmarks.contenders import BARE, DIRECT, FLOOR, GATEWAYS, Contender, by_hand, event_api, running
 from benchmarks.load import Result
-from benchmarks.measuring import Capacity, capacity, latencies
+from benchmarks.measuring import Capacity, capacity, latencies, told
 from benchmarks.process import Process
 
 WARM_UP = 300
@@ -65,10 +65,7 @@ class Row:
             "cpu_us_of_rounds": [round(found.cpu_us, 1) for found in self.rounds],
             "ratio_to_floor": round(self.middle("cpu_us") / floor, 2),
             "paced_at": round(self.middle("rate") * SHARE),
-            "p50_ms": round(self.paced.percentile(0.5), 2),
-            "p99_ms": round(self.paced.percentile(0.99), 2),
-            "p999_ms": round(self.paced.percentile(0.999), 2),
-            "not_200": self.paced.statuses.total() - self.paced.statuses[200],
+            **told(self.paced),
             "peak_mb": round(self.process.peak_mb),
             "start_seconds": round(self.process.start_seconds, 2),
             "load_tool_cpu_us": round(self.middle("load_cpu_us"), 1),

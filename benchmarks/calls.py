@@ -74,7 +74,7 @@ async def count_calls(folder: Path, more: str = "") -> Calls:
     with event_api() as api:
         url = f"http://127.0.0.1:{api.port}"
         counter = _Counter()
-        gateway = Gateway(load_config(write_config(folder, 0, url, more), ENVIRON))
+        gateway = Gateway(load_config(write_config(folder, 0, url, more=more), ENVIRON))
         await gateway.start()
         await _send(gateway, WARM_UP)
         before = counter.read()

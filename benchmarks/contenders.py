@@ -16,12 +16,10 @@ GATEWAY = "gateway, to the event API"
 BY_HAND = "FastAPI + stripe + Inngest SDK"
 ENVIRON = {"INNGEST_DEV": "1"}
 _TOML = """
-[server]
-port = {port}
-[admin]
-port = 0
-[event_api]
-url = "{event_api}"
+server.port = {port}
+admin.port = 0
+event_api.url = "{event_api}"
+{settings}
 [sources.stripe]
 provider = "stripe"
 secrets = ["file:secret"]
@@ -41,20 +39,24 @@ class Contender:
     env: Mapping[str, str] | None = None
 
 
-def gateway(name: str, more: str = "", *, forwards: bool = True) -> Contender:
-    """Return the gateway as operators run it, with these settings added to its configuration."""
+def gateway(name: str, settings: str = "", more: str = "", *, forwards: bool = True) -> Contender:
+    """Return the gateway as operators run it, with `settings` and `more` as `write_config` takes them."""
 
     def command_line(folder: Path, port: int, event_api: str) -> Sequence[str]:
-        path = write_config(folder, port, event_api if forwards else f"{event_api}/held", more)
+        path = write_config(folder, port, event_api if forwards else f"{event_api}/held", settings, more)
         return [str(Path(sys.executable).parent / "gateway"), "serve", "--config", str(path)]
 
     return Contender(name, command_line, forwards=forwards, env=ENVIRON)
 
 
-def write_config(folder: Path, port: int, event_api: str, more: str = "") -> Path:
-    """Write a gateway's configuration, `more` at its end, which is the source stripe; return its path."""
+def write_config(folder: Path, port: int, event_api: str, settings: str = "", more: str = "") -> Path:
+    """Write a gateway's configuration and return its path.
+
+    `settings` are lines such as `log.level = "info"`, and `more` the end of it, after the first lines of the source
+    stripe.
+    """
     path = folder / "gateway.toml"
-    path.write_text(_TOML.format(port=port, event_api=event_api, more=more))
+    path.write_text(_TOML.format(port=port, event_api=event_api, settings=settings, more=more))
     (folder / "secret").write_text(SECRET)
     return path
 

@@ -1,7 +1,8 @@
 """An event API that counts what it is sent, and costs next to nothing: `python -m benchmarks.event_api PORT`.
 
 `POST /e/<key>` takes events as https://www.inngest.com/docs/events#send-events-via-http-event-api-directly has it,
-`POST /held/e/<key>` refuses them as for a wrong key, so that whoever sends waits, and `GET /count` tells how many came.
+`POST /held/e/<key>` refuses them as for a wrong key, so that whoever sends waits, until `GET /accept` ends that, and
+`GET /count` tells how many came.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ REFUSED = b'HTTP/1.1 401 Unauthorized\r\nContent-Length: 31\r\n\r\n{"error":"Eve
 
 
 class Taken:
-    """How many events came."""
+    """How many events came, and whether some are refused."""
 
     count = 0
+    refuses = True
 
 
 class Sender(asyncio.Protocol):
@@ -50,7 +52,10 @@ class Sender(asyncio.Protocol):
     def _answer(self, request: bytes, at: int) -> bytes:
         if request.startswith(b"GET /count"):
             return _ok(b"%d" % self._taken.count)
-        if b"/held/" in request[: request.index(b"\r\n")]:
+        if request.startswith(b"GET /accept"):
+            self._taken.refuses = False
+            return _ok(b"")
+        if self._taken.refuses and b"/held/" in request[: request.index(b"\r\n")]:
             return REFUSED
         count = request.count(EVENT, at)
         first = self._taken.count

@@ -47,6 +47,16 @@ def latencies(server: Process, rate: float, seconds: float) -> load.Result:
     return uvloop.run(load.paced(server.port, requests, rate))
 
 
+def told(result: load.Result) -> dict[str, float]:
+    """Return what a load at a fixed rate found: milliseconds, and how many answers were not 200."""
+    return {
+        "p50_ms": round(result.percentile(0.5), 2),
+        "p99_ms": round(result.percentile(0.99), 2),
+        "p999_ms": round(result.percentile(0.999), 2),
+        "not_200": result.statuses.total() - result.statuses[200],
+    }
+
+
 def require_all(result: load.Result, count: int) -> None:
     """End the benchmark where anything but the answer 200 was measured."""
     if result.statuses != {200: count}:
@@ -55,8 +65,18 @@ def require_all(result: load.Result, count: int) -> None:
 
 def taken(event_api: Process) -> int:
     """Return how many events the event API has taken."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{event_api.port}/count", timeout=5) as answer:
-        return int(answer.read())
+    return int(_ask(event_api, "/count"))
+
+
+def accept(event_api: Process) -> None:
+    """Let the event API take what it refused."""
+    _ask(event_api, "/accept")
+
+
+def _ask(event_api: Process, path: str) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{event_api.port}{path}", timeout=5) as answer:
+        told: bytes = answer.read()
+        return told
 
 
 def await_events(event_api: Process, count: int, within: float = ARRIVAL_SECONDS) -> None:

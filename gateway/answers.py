@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 
 RETRY_AFTER_SECONDS = 5
@@ -113,6 +114,7 @@ def make(
     return {outcome: _answer(outcome, change or Change(), sends_again) for outcome, change in by_outcome.items()}
 
 
+@cache
 def of_status(status: int) -> Outcome:
     """Return the outcome whose status is usually this one: a rejection knows its status, and no provider."""
     usual = next((outcome for outcome, known in STATUS.items() if known == status), None)

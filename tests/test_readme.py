@@ -82,5 +82,6 @@ def test_how_transforms_run(tmp_path: Path) -> None:
 def test_decisions_are_numbered() -> None:
     """Each decision has a page of its own number and a title that repeats it."""
     pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == sorted(set(numbers))
     assert all(page.read_text().startswith(f"# {int(page.name[:4])}. ") for page in pages)

@@ -62,7 +62,8 @@ class Recorder:
         known = rejected.source in self.keeping.sources
         with self._lock:
             self._batch.add(rejected, rejected.source if known else UNKNOWN)
-        self._wake.set()
+            if not self._wake.is_set():  # most find it so under attack, and to ask costs a tenth
+                self._wake.set()
 
     def close(self) -> None:
         """Write what waits and end the thread, within a bounded time."""

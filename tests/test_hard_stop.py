@@ -27,7 +27,7 @@ async def test_what_waits_too_long_is_ended_and_may_go_on() -> None:
         assert task
         return task.cancelling()
 
-    assert await asyncio.wait_for(asyncio.gather(two_waits(), two_waits()), 20) == [0, 0]
+    assert [*await asyncio.wait_for(asyncio.gather(two_waits(), two_waits()), 20)] == [0, 0]
 
 
 async def test_what_ends_in_time_is_left_alone() -> None:

@@ -57,7 +57,7 @@ class Forwarder:
         self._changed = asyncio.Event()
         self._stopping = False
         self._apart: set[str] = set()
-        self._supply = Supply(inbox, sender, self._apart, leasing.duration_ms, clock=clock, log=log)
+        self._supply = Supply(inbox, sender, self._apart, leasing.duration_ms, late=self._changed, clock=clock, log=log)
         self._starved: dict[int, int] = {}  # since when, by key; the oldest are forgotten
         self._slots = asyncio.Semaphore(SLOTS)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -26,12 +26,22 @@ MOST_HANDED_MS = 10_000
 class Supply:
     """Leases for the forwarder, one call at a time. `apart` are the troubled sources that hold a slot right now.
 
+    `late` is set when entries come although the lane has failed, for them to be put back.
+
     The disk is looked at when something may wait there, and twice a second for what has become due. `handed` opens
     when a look finds no more than one lease takes, so that nothing that is older is left behind.
     """
 
     def __init__(
-        self, inbox: Inbox, sender: Sender, apart: Collection[str], lease_ms: int, *, clock: Clock, log: Log
+        self,
+        inbox: Inbox,
+        sender: Sender,
+        apart: Collection[str],
+        lease_ms: int,
+        *,
+        late: asyncio.Event,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._inbox = inbox
         self._sender = sender
@@ -40,9 +50,10 @@ class Supply:
         self._log = log
         self._most = MOST_LEASED
         self._arrived = asyncio.Event()
+        self._late = late
         self._disk_is_next = True
         self._looked_at = 0
-        self.handed = HandOver(sender, self._arrived.set, lease_ms)
+        self.handed = HandOver(sender, self._note_taken, lease_ms)
         self._hands_over = inbox.hand_over_to(self.handed)
         self._idle = self._least_idle = IDLE_SECONDS if self._hands_over else LEAST_IDLE_SECONDS
 
@@ -94,13 +105,12 @@ class Supply:
         """Lease what waits on disk, and learn whether that was all."""
         self._disk_is_next, self._looked_at = False, now
         self.handed.missed = not self._hands_over
-        most = self._most_at_once()
+        healthy, most = self._sender.lane.state == "healthy", self._most_at_once()
         leases = await self._lease(most)
-        healthy = self._sender.lane.state == "healthy"
-        drained = healthy and len(leases) < most and not (leases and leases[0].entry.frozen)
-        self.handed.open = drained
-        self.handed.missed = self.handed.missed or not drained
-        return leases
+        all_of_it = leases is not None and len(leases) < most and not (leases and leases[0].entry.frozen)
+        self.handed.open = healthy and all_of_it
+        self.handed.missed = self.handed.missed or not self.handed.open
+        return leases or []
 
     async def _take(self, now: int) -> list[Lease]:
         """Return what was handed over and may be sent now; the rest waits on disk from then on."""
@@ -118,19 +128,25 @@ class Supply:
             back = [unsent(lease, due_at=entry.due_at, reason=entry.reason) for lease, entry in entries]
             await self._sender.settle(back)
 
-    async def _lease(self, most: int) -> list[Lease]:
+    async def _lease(self, most: int) -> list[Lease] | None:
+        """Lease what may be sent now; None where the inbox cannot tell."""
         try:
             if self._sender.lane.state == "healthy":
                 return await self._lease_some(most, self._busy_apart())
             return await self._lease_some(1, self._sender.troubled()) or await self._lease_some(1, frozenset())
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
-            return []
+            return None
         except MemoryError:
             self._most = max(1, self._most // 2)  # what was leased comes back when the lease expires
             reason = f"no memory for the bodies of {self._most * 2} entries; from now on leases take half as many"
             self._log.forwarding_interrupted(reason=reason)
-            return []
+            return None
+
+    def _note_taken(self) -> None:
+        self._arrived.set()
+        if self._sender.lane.state != "healthy":
+            self._late.set()
 
     async def _lease_some(self, limit: int, exclude: frozenset[str]) -> list[Lease]:
         return await self._inbox.lease(limit, self.handed.lease_ms, self._clock.now(), exclude)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -27,6 +27,7 @@ _BY_ID = """entries.key IN (
 _IN_STATE = {state: f"entries.state = '{state.value}'" for state in State}
 
 _ONE = f"SELECT {', '.join(WIDE)} FROM {TABLES} WHERE entries.key = ?"  # noqa: S608 - fixed fragments
+_MANY = f"SELECT {', '.join(WIDE)} FROM {TABLES} WHERE entries.key IN (SELECT value FROM json_each(?))"  # noqa: S608 - fixed fragments
 _ATTEMPTS = "SELECT number, at, duration_ms, outcome, status, detail FROM attempts WHERE key = ? ORDER BY number"
 _EVENTS = "SELECT id, name, event_api_id FROM events WHERE key = ? ORDER BY n"
 
@@ -100,9 +101,10 @@ def get(connection: apsw.Connection, key: int) -> History | None:
     return history(named(WIDE, found[0]), *_life(connection, key)) if found else None
 
 
-def entries(connection: apsw.Connection, keys: Iterable[int]) -> list[Entry]:
+def entries(connection: apsw.Connection, keys: Sequence[int]) -> list[Entry]:
     """Return entries with their bodies, in the order of `keys`."""
-    return [entry(named(WIDE, row)) for key in keys for row in rows(connection, _ONE, (key,))]
+    found = {row[0]: row for row in rows(connection, _MANY, (json.dumps(keys),))}
+    return [entry(named(WIDE, found[key])) for key in keys if key in found]
 
 
 def counts(connection: apsw.Connection) -> Counts:

@@ -248,7 +248,8 @@ class Writer:
         for waiting, outcome in zip(group, outcomes, strict=True):
             self._waiting_bytes -= waiting.size
             if isinstance(waiting.work, Put):
-                waiting.work.hand_over(() if isinstance(outcome, Exception) else outcome)
+                with contextlib.suppress(MemoryError):  # the lease runs out then, and the others must be told
+                    waiting.work.hand_over(() if isinstance(outcome, Exception) else outcome)
             if waiting.future.done():
                 continue
             if isinstance(outcome, Exception):

@@ -43,7 +43,9 @@ def taker(inbox: Inbox) -> Taking:
 
 async def test_a_new_entry_is_leased_to_the_taker(inbox: Inbox, taker: Taking) -> None:
     """The taker gets the entry as the inbox keeps it, nobody else does, and it settles as any other."""
-    [key] = await keep(inbox, "evt_1")
+    told = {"time": 5, "version": "v1", "query": "a=b", "secret": "OLD", "headers": {"x-a": "b"}, "digest": "ab" * 32}
+    [receipt] = await inbox.put([delivery("evt_1", **told)], NOW)
+    key = receipt.key
     [lease] = taker.taken
     history = await inbox.get(key)
     assert history

@@ -19,18 +19,16 @@ from gateway.admin.inspection import Inspected, Inspection
 from gateway.admin.replay import Replays
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import AdminConfig, Config, ServerConfig
-from gateway.errors import InboxError
 from gateway.event_api import EventApi
 from gateway.feed import Feed
 from gateway.forward import Forwarder, Leasing
 from gateway.gauges import Gauges, watch_loop
+from gateway.housekeeping import Housekeeping
 from gateway.inbox.contract import Inbox
-from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import Listener
 from gateway.quarantine import Recorder, path_of
 from gateway.receive import Receiver
 from gateway.refusals import Refusals
-from gateway.secret_watch import SecretWatch
 from gateway.sender import Sender
 from gateway.sources import Source
 from gateway.systemd import Inlet
@@ -38,11 +36,8 @@ from gateway.telemetry import traces
 from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
 
-DAY_MS = 86_400_000
 REQUEST_GRACE_SECONDS = 10.0
 FORWARD_GRACE_SECONDS = 10.0
-PRUNE_EVERY_MS = 60_000
-LEASE_MARGIN_MS = 60_000
 LAST_METRICS_SECONDS = 1.0
 
 
@@ -82,7 +77,6 @@ class Gateway:
         self._started = False
         self._instance = f"{self._rng.getrandbits(64):016x}"
         self._access = Access(config.admin.host, config.admin.token_hash)
-        self._space_level = SpaceLevel.OK
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -178,16 +172,28 @@ class Gateway:
         )
         self._sender.rate = build.rate(config)
         self._sender.feed = self.feed
-        leasing = Leasing(_lease_ms(config), built)
+        leasing = Leasing(build.lease_ms(config), built)
         self._forwarder = Forwarder(self.inbox, self._sender, leasing, clock=self.clock, log=self.log)
         self._stack.push_async_callback(self._stop_forwarding)
         await self._forwarder.prepare(built)
-        self._watch_space()
+        house = self._housekeeping()
+        house.watch_space()
         self.gauges = Gauges(self.metrics, self.inbox, self._sender, lambda: self.receiver.sources, self.clock)
-        endless = (self._forwarder.run(), self._keep_house(), self.gauges.run(), watch_loop(self.metrics))
+        endless = (self._forwarder.run(), house.run(), self.gauges.run(), watch_loop(self.metrics))
         self._tasks = [asyncio.create_task(coroutine) for coroutine in endless]
         for task in self._tasks:
             task.add_done_callback(self._notice_end)
+
+    def _housekeeping(self) -> Housekeeping:
+        return Housekeeping(
+            self.inbox,
+            self._refusals,
+            config=lambda: self.config,
+            sources=lambda: self.receiver.sources,
+            clock=self.clock,
+            log=self.log,
+            metrics=self.metrics,
+        )
 
     async def reload(self, config: Config) -> None:
         """Take a changed configuration: sources, event API, limits and timeouts; addresses and inbox need a restart.
@@ -206,7 +212,7 @@ class Gateway:
         self._recorder.keeping = build.keeping(config, built)
         self._apply_server(config)
         self._access.token_hash = config.admin.token_hash
-        self._forwarder.reconfigure(Leasing(_lease_ms(config), built))
+        self._forwarder.reconfigure(Leasing(build.lease_ms(config), built))
         self.log.reloaded(sources=sorted(built))
         self.metrics.reloaded(taken=True)
         await old.close()
@@ -263,13 +269,6 @@ class Gateway:
         self._stack.push_async_callback(listener.stop, REQUEST_GRACE_SECONDS)
         return listener.port
 
-    def _watch_space(self) -> None:
-        space = self.inbox.space
-        level = space.level if space else SpaceLevel.OK
-        if level is not self._space_level:
-            self.log.disk_space(level=level.name.lower(), left=str(space))
-        self._space_level = level
-
     def _note_kept(self) -> None:
         self._forwarder.note_kept()
 
@@ -291,30 +290,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _keep_house(self) -> None:
-        """Delete what retention no longer keeps, in small steps, and watch the disk."""
-        never = asyncio.Event()
-        secrets = SecretWatch(self.log, self.receiver.sources, self.clock.wall())
-        while True:
-            await self.clock.wait(never, PRUNE_EVERY_MS / 1000)
-            self._watch_space()
-            await asyncio.to_thread(self._refusals.save)
-            self.metrics.give_up(self._refusals.seconds(self.receiver.sources))
-            secrets.look(self.receiver.sources, self.clock.wall())
-            now = self.clock.now()
-            bodies_before = now - self.config.inbox.retention_days * DAY_MS
-            try:
-                while await self.inbox.prune(bodies_before, now):
-                    pass
-            except InboxError as error:
-                self.log.forwarding_interrupted(reason=str(error))
-
 
 def _event_api(config: Config) -> EventApi:
     api = config.event_api
     return EventApi(api.url, api.key.reveal(), env=api.env or "", timeout_seconds=api.timeout_seconds)
-
-
-def _lease_ms(config: Config) -> int:
-    mapping = max((source.transform_timeout_seconds for source in config.sources.values()), default=0)
-    return int((config.event_api.timeout_seconds * 2 + mapping) * 1_000) + LEASE_MARGIN_MS

@@ -27,6 +27,8 @@ BEHIND_A_PROXY = (
     "allow is held against the address of whoever connects; where that is a proxy, name it in server.trusted_proxies"
 )
 
+LEASE_MARGIN_MS = 60_000
+
 
 def sources(config: Config) -> dict[str, Source]:
     """Make the sources of a valid configuration. Raises TransformError when a transform cannot be loaded."""
@@ -96,6 +98,12 @@ def public_url(config: SourceConfig, path_token: str) -> str:
     """Return a source's own public URL, which ends in its path token where it has one; empty without one of its own."""
     url = config.public_url
     return f"{url.rstrip('/')}/{path_token}" if url and path_token else url
+
+
+def lease_ms(config: Config) -> int:
+    """Return for how long an entry is leased: longer than its transform and two requests may take."""
+    mapping = max((source.transform_timeout_seconds for source in config.sources.values()), default=0)
+    return int((config.event_api.timeout_seconds * 2 + mapping) * 1_000) + LEASE_MARGIN_MS
 
 
 def proxies(config: Config) -> Proxies:

@@ -6,8 +6,8 @@ It goes by what the catalogue knows of the provider: how long it sends again, an
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
+from gateway.moment import utc
 from gateway.providers import Retries
 
 HOUR_MS = 3_600_000
@@ -88,7 +88,7 @@ def _disables_at(refusing: Refusing, retries: Retries) -> int | None:
 
 def _so_far(refusing: Refusing) -> str:
     times = "once" if refusing.count == 1 else f"{refusing.count} times"
-    return f"refused {times} since {_moment(refusing.since)}, the last with {refusing.status} {refusing.reason}"
+    return f"refused {times} since {utc(refusing.since)}, the last with {refusing.status} {refusing.reason}"
 
 
 def _dropping(refusing: Refusing, drops_at: int | None, now: int) -> str:
@@ -97,16 +97,12 @@ def _dropping(refusing: Refusing, drops_at: int | None, now: int) -> str:
     if drops_at is None:
         return "how long the provider sends again is not known"
     if drops_at <= now:
-        return f"the first came no more after {_moment(drops_at)}"
-    return f"the first comes no more after {_moment(drops_at)}"
+        return f"the first came no more after {utc(drops_at)}"
+    return f"the first comes no more after {utc(drops_at)}"
 
 
 def _disabling(retries: Retries, disables_at: int | None, now: int) -> str:
     if disables_at is None:
         return f"the subscription ends after: {retries.disables}" if retries.disables else ""
     ends = "may have ended" if disables_at <= now else "ends"
-    return f"the subscription {ends} about {_moment(disables_at)}: {retries.disables}"
-
-
-def _moment(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"the subscription {ends} about {utc(disables_at)}: {retries.disables}"

@@ -27,6 +27,7 @@ from gateway.inbox.contract import Inbox
 from gateway.inbox.disk_space import SpaceLevel
 from gateway.listener import UNREAD_STATUS
 from gateway.model import Delivery, Learned, Reply, Request
+from gateway.moment import utc
 from gateway.quarantine import UNKNOWN, Rejected
 from gateway.rejections import (
     AddressRefused,
@@ -170,7 +171,7 @@ class Receiver:
             self._metrics.absorbed(source.name, by_digest=bool(receipt.known_as))
             how = ": the same signed bytes under another id" if receipt.known_as else ""
             exchange.detail = (
-                f"absorbed{how}; first received {_iso(receipt.first_seen_at)}; to run it again: "
+                f"absorbed{how}; first received {utc(receipt.first_seen_at, 'T')}; to run it again: "
                 f"gateway replay {shlex.quote(receipt.known_as or delivery.id)} --state forwarded --mode rerun"
             )
         else:
@@ -296,7 +297,3 @@ def _answer(answer: Answer, document: dict[str, str]) -> web.Response:
     body, kind = (orjson.dumps(document), "application/json") if answer.body is None else (answer.body, answer.type)
     headers = {**answer.headers, "Content-Type": kind} if body else answer.headers
     return web.Response(status=answer.status, body=body, headers=headers)
-
-
-def _iso(milliseconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(milliseconds / 1000))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 
@@ -14,6 +13,7 @@ from gateway.dev.post import Answered
 from gateway.find_provider import find
 from gateway.history import History
 from gateway.model import State
+from gateway.moment import utc
 
 GAP = "  "
 UNITS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1_000))
@@ -88,9 +88,7 @@ def answer(history: History, index: int) -> str:
 
 def moment(milliseconds: int | None) -> str:
     """Return a time in UTC to the second, or a dash."""
-    if milliseconds is None:
-        return "-"
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return "-" if milliseconds is None else utc(milliseconds)
 
 
 def duration(milliseconds: float) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import get_args
 
 from gateway.diagnosis.findings import Case, Cause, Finding
 from gateway.diagnosis.tries import schemes_of, signed_at, untimed
+from gateway.moment import utc
 from gateway.rejections import RequestRejected
 from gateway.scheme import Scheme, TimestampUnit
 from gateway.signatures import check
@@ -82,6 +82,6 @@ def _time_in(case: Case, scheme: Scheme, unit: TimestampUnit, keys: tuple[bytes,
 
 def _told(milliseconds: int) -> str:
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return utc(milliseconds, "T")
     except (OverflowError, ValueError, OSError):
         return "a date that does not exist"

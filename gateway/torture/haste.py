@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Literal
 
-from gateway import app
+from gateway import housekeeping
 from gateway.inbox import sqlite_connection, sqlite_wal
 
 Synchronous = Literal["FULL", "NORMAL"]
 
 CHECKPOINT_PAGES = 200
-PRUNE_EVERY_MS = 150
+PRUNE_EVERY_SECONDS = 0.15
 
 NORMAL = 1
 
@@ -20,7 +20,7 @@ NORMAL = 1
 def hasten() -> None:
     """Checkpoint and prune often, for the rest of this process."""
     sqlite_wal.CHECKPOINT_PAGES = CHECKPOINT_PAGES
-    app.PRUNE_EVERY_MS = PRUNE_EVERY_MS
+    housekeeping.EVERY_SECONDS = PRUNE_EVERY_SECONDS
 
 
 @contextlib.contextmanager

@@ -72,8 +72,13 @@ def sources(config: ConfigOption = None, *, reveal: RevealOption = False, json: 
         for sentence in secret_uses.sentences(row["secret_uses"], int(time.time() * 1000)):
             line(f"{row['source']}: {sentence}")
         if clock := row["give_up"]:
-            left = "" if clock["seconds"] is None else f"gives up in {report.duration(clock['seconds'] * 1000)}: "
-            line(f"{row['source']}: {left}{clock['sentence']}", "red")
+            line(f"{row['source']}: {_left(clock['seconds'])}{clock['sentence']}", "red")
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"gives up in {report.duration(int(seconds * 1000))}: " if seconds > 0 else "has given up: "
 
 
 def _sources(config: Config) -> SourcesDocument:

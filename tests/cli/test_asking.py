@@ -113,6 +113,7 @@ async def test_the_clock_is_told(beside: Beside) -> None:
     [stripe] = [line for line in told if line.startswith("stripe: ")]
     assert stripe.startswith("stripe: gives up in 2 days: refused once since")
     [github] = [line for line in told if line.startswith("github: ")]
+    assert github.startswith("github: has given up: refused once since")
     assert github.endswith("the last with 401 signature_mismatch; it is not sent again")
 
 

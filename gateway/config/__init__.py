@@ -26,10 +26,10 @@ from gateway.config.models import (
     RecordConfig,
     RejectionsConfig,
     ServerConfig,
-    SourceConfig,
 )
 from gateway.config.secrets import LEARNED, Secret, Surroundings
 from gateway.config.signature import DeliveryConfig, SignatureConfig
+from gateway.config.source import SourceConfig
 from gateway.errors import ConfigError
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.config.faults import Fault, Location
-from gateway.config.models import SourceConfig
+from gateway.config.source import SourceConfig
 from gateway.providers import Provider
 
 

@@ -10,8 +10,9 @@ from gateway.client_address import is_loopback
 from gateway.config.access_checks import check_enforcement, check_public_url, check_secret_entries
 from gateway.config.faults import Fault
 from gateway.config.handshake_checks import check_handshakes, check_learned
-from gateway.config.models import SOURCE_NAME, Config, SourceConfig
+from gateway.config.models import SOURCE_NAME, Config
 from gateway.config.secrets import Secret
+from gateway.config.source import SourceConfig
 from gateway.config.transforms import check_transforms, check_workers
 from gateway.find_provider import find
 from gateway.providers import Provider

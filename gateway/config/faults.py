@@ -16,7 +16,6 @@ from pydantic_core import ErrorDetails
 from gateway.config.handshakes import HandshakeConfig, MacConfig
 from gateway.config.models import (
     AdminConfig,
-    AnswerConfig,
     Config,
     EventApiConfig,
     InboxConfig,
@@ -24,10 +23,10 @@ from gateway.config.models import (
     RecordConfig,
     RejectionsConfig,
     ServerConfig,
-    SourceConfig,
 )
 from gateway.config.secrets import references
 from gateway.config.signature import DeliveryConfig, SignatureConfig
+from gateway.config.source import AnswerConfig, SourceConfig
 
 Location = tuple[str | int, ...]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.config.faults import Fault
-from gateway.config.models import Config, SourceConfig
+from gateway.config.models import Config
+from gateway.config.source import SourceConfig
 from gateway.handshakes import Handshake
 from gateway.providers import Provider
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gateway import find
 from gateway.config.faults import Fault
-from gateway.config.models import MAX_WORKERS, Config, SourceConfig
+from gateway.config.models import Config
+from gateway.config.source import MAX_WORKERS, SourceConfig
 from gateway.errors import TransformError
 from gateway.providers import Provider
 

@@ -206,7 +206,9 @@ def _compile_header_time(place: Placeholder, parse: Callable[[str], int]) -> Cal
 
     def prepare(received: Received) -> int:
         # The grammar of a time is narrower than that of a header.
-        received.timestamp = text = _required(received.headers.get(name), place)
+        if not (text := received.headers.get(name)):
+            raise missing(place)
+        received.timestamp = text
         return parse(text)
 
     return prepare

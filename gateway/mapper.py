@@ -68,6 +68,12 @@ class Mapper:
         return f"{self.reference} ({routes})" if routes else self.reference
 
     @property
+    def computes_beside_us(self) -> bool:
+        """Whether code of the user's runs in the gateway's own process, where Python runs one thread at a time."""
+        own = self.package != "gateway" and self.isolation is None
+        return own or any(route.computes_beside_us for _, route in self.routes)
+
+    @property
     def package(self) -> str:
         """The top-level package in which the transform's own code lives."""
         module, colon, _ = self.reference.partition(":")

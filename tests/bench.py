@@ -46,7 +46,7 @@ class Bench:
         self.key = KEY
         self.url = ""
         self.timeout_seconds = 5.0
-        self._folder = folder
+        self.folder = folder
 
     async def start(self) -> None:
         """Open the inbox and start forwarding, as a restart does."""
@@ -74,7 +74,7 @@ class Bench:
         await inbox.close()
 
     def _open(self) -> SqliteInbox:
-        return SqliteInbox.open(self._folder / "inbox.db", dedupe_window_ms=7 * DAY)
+        return SqliteInbox.open(self.folder / "inbox.db", dedupe_window_ms=7 * DAY)
 
     async def put(self, *names: str, **document: object) -> None:
         """Keep a delivery for each name."""

@@ -108,6 +108,7 @@ class Provider:
     params: Mapping[str, str] = field(default_factory=dict)
     schemes: tuple[Scheme, ...] = ()
     check: Check | None = None
+    explain_mismatch: Callable[[Request], str] | None = None
     id: tuple[str, ...] = ()
     type: tuple[str, ...] = ()
     time: tuple[str, ...] = ()

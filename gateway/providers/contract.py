@@ -13,6 +13,7 @@ from gateway.locators import Content
 from gateway.model import Reply, Request
 from gateway.scheme import Scheme
 from gateway.signatures import Proof
+from gateway.value import value
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,7 +21,7 @@ MIB = 1024 * KIB
 _STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What a verified request says of itself: delivery id, event type, provider's time (unix ms), schema version.
 
@@ -82,8 +83,8 @@ class Retries:
 class Provider:
     """A service that sends webhooks and the way it signs them.
 
-    `schemes`: the first that finds a signature in the request decides. `check` verifies in their place where the
-    provider's own library does. `id`, `type`, `time`, `version` are locators, the first present wins; `describe` gives
+    `schemes`: the first that finds a signature in the request decides. `check` verifies in their place where data
+    cannot say how. `explain_mismatch` says what a signature that no secret made may come from. `id`, `type`, `time`, `version` are locators, the first present wins; `describe` gives
     the facts where locators cannot. `probe` answers an unsigned request before verification and must depend on
     nothing in it but its kind; `handshake` answers a verified one that is not a delivery; `handshakes` are answers of
     both kinds as data. `secret_fault` says in a sentence why a text cannot be this provider's secret. `binary` allows

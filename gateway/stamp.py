@@ -102,10 +102,10 @@ def _wire(entry: Entry, mapper: Mapper, event: object, names: Counter[str]) -> t
     wire = {"name": name, "data": data, "id": event_id, "ts": event_fields.ts(event.ts, entry.delivery)}
     if version := entry.delivery.version if event.v is None else event_fields.text(event.v, "Event.v"):
         wire["v"] = version
-    body = _serialise(wire)
+    body = _serialise(wire, mapper)
     count = payload.big_integers(body, data)
     if count and mapper.big_integers == "string":
-        body, count = _serialise(wire | {"data": payload.stringify_big_integers(data)}), 0
+        body, count = _serialise(wire | {"data": payload.stringify_big_integers(data)}, mapper), 0
     return StampedEvent(event_id, name, body), count
 
 
@@ -126,13 +126,14 @@ def _metadata(delivery: Delivery) -> JsonObject:
     }
 
 
-def _serialise(wire: JsonObject) -> bytes:
+def _serialise(wire: JsonObject, mapper: Mapper) -> bytes:
     try:
         body = payload.dumps(wire)
     except (TypeError, ValueError, RecursionError) as error:
         fault = json_faults.find(wire["data"], "data") or f"an event that cannot be serialised ({error})"
         raise TransformError(f"{fault}; JSON cannot hold that") from None
-    # orjson writes NaN and infinity as null, so only an event with a null can hold one.
-    if b"null" in body and json_faults.has_infinity(wire["data"]):
+    # orjson writes NaN and infinity as null, so only an event with a null can hold one. It reads neither, and the shipped
+    # transforms pass on what was read.
+    if not mapper.shipped and b"null" in body and json_faults.has_infinity(wire["data"]):
         raise TransformError(f"{json_faults.find(wire['data'], 'data')}; JSON cannot hold that")
     return body

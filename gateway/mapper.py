@@ -39,7 +39,7 @@ class Mapper:
 
     `reference` is what the configuration calls it. `metadata` adds `_gateway` to the data; `big_integers` says how
     integers beyond ±2^53 are sent. `routes` are the mappers of other types by pattern, the most specific first.
-    `runs_async` tells whether the function is to run on a loop, `shipped` whether it is of the gateway's own transforms.
+    `runs_async` tells whether the function is to run on a loop, `shipped` whether it is one of ours.
     """
 
     source: str

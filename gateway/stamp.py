@@ -132,8 +132,8 @@ def _serialise(wire: JsonObject, mapper: Mapper) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         fault = json_faults.find(wire["data"], "data") or f"an event that cannot be serialised ({error})"
         raise TransformError(f"{fault}; JSON cannot hold that") from None
-    # orjson writes NaN and infinity as null, so only an event with a null can hold one. It reads neither, and the shipped
-    # transforms pass on what was read.
+    # orjson writes NaN and infinity as null, so only an event with a null can hold one. It reads neither, and the
+    # shipped transforms pass on what was read.
     if not mapper.shipped and b"null" in body and json_faults.has_infinity(wire["data"]):
         raise TransformError(f"{json_faults.find(wire['data'], 'data')}; JSON cannot hold that")
     return body

@@ -69,7 +69,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         traceparent=traceparent,
         digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
         signed_at=proof.timestamp,
-        _parsed=content.take_parsed(),
+        _parsed=content.parsed,
     )
 
 

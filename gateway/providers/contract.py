@@ -84,14 +84,15 @@ class Provider:
     """A service that sends webhooks and the way it signs them.
 
     `schemes`: the first that finds a signature in the request decides. `check` verifies in their place where data
-    cannot say how. `explain_mismatch` says what a signature that no secret made may come from. `id`, `type`, `time`, `version` are locators, the first present wins; `describe` gives
-    the facts where locators cannot. `probe` answers an unsigned request before verification and must depend on
-    nothing in it but its kind; `handshake` answers a verified one that is not a delivery; `handshakes` are answers of
-    both kinds as data. `secret_fault` says in a sentence why a text cannot be this provider's secret. `binary` allows
-    bodies that are not text. `equal_bodies`: whether equal signed bytes are the same delivery. `batch`: where the
-    items are of one who sends several in a delivery. `params`: what an operator must give besides secrets, and where
-    it is found. `payload_field`: the field that holds the payload, of one who sends it in multipart/form-data; schemes
-    and locators are about the payload. `answers`: what is answered otherwise than everyone is, by outcome.
+    cannot say how. `explain_mismatch` says what a signature that no secret made may come from. `id`, `type`, `time`,
+    `version` are locators, the first present wins; `describe` gives the facts where locators cannot. `probe` answers
+    an unsigned request before verification and must depend on nothing in it but its kind; `handshake` answers a
+    verified one that is not a delivery; `handshakes` are answers of both kinds as data. `secret_fault` says in a
+    sentence why a text cannot be this provider's secret. `binary` allows bodies that are not text. `equal_bodies`:
+    whether equal signed bytes are the same delivery. `batch`: where the items are of one who sends several in a
+    delivery. `params`: what an operator must give besides secrets, and where it is found. `payload_field`: the field
+    that holds the payload, of one who sends it in multipart/form-data; schemes and locators are about the payload.
+    `answers`: what is answered otherwise than everyone is, by outcome.
 
     `confidence` is about the signature scheme and `read_from` says what that was read from; `notes` are known traps.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -73,7 +72,7 @@ def _events(outcome: object) -> list[object]:
 
 
 def _stamp(entry: Entry, mapper: Mapper, events: Sequence[object]) -> Stamped:
-    names: Counter[str] = Counter()
+    names: dict[str, int] = {}
     stamped: dict[str, StampedEvent] = {}
     big_integers = 0
     for number, event in enumerate(events, start=1):
@@ -89,12 +88,12 @@ def _stamp(entry: Entry, mapper: Mapper, events: Sequence[object]) -> Stamped:
     return Stamped(tuple(stamped.values()), big_integers)
 
 
-def _wire(entry: Entry, mapper: Mapper, event: object, names: Counter[str]) -> tuple[StampedEvent, int]:
+def _wire(entry: Entry, mapper: Mapper, event: object, names: dict[str, int]) -> tuple[StampedEvent, int]:
     """Serialise one event, its fields in the order of the wire, and count the big integers it holds as numbers."""
     if not isinstance(event, Event):
         raise TransformError(f"it is of type {type(event).__name__}; {EXPECTED}")
     given = event_fields.text(event.name, "Event.name")
-    names[given] += 1
+    names[given] = names.get(given, 0) + 1
     name, event_id = event_fields.name(given, mapper.prefix), _id(entry, mapper, event.id, given, names[given])
     data = event_fields.data(event.data)
     if mapper.metadata:

@@ -50,14 +50,14 @@ async def existing(connection: Connection) -> tuple[set[int], set[int]]:
 
 
 async def make(connection: Connection, days: Iterable[int]) -> None:
-    """Make the partitions of days that have none; whoever else does so at once waits.
+    """Make the partitions of days that have none, or none for bodies any more; whoever else does so at once waits.
 
     A table that is made apart and then attached holds up nobody who reads or writes the others.
     """
     await connection.execute(_LOCK)
-    entries, _ = await existing(connection)
-    for day in sorted(set(days) - entries):
-        for table in (*ENTRY_TABLES, *BODY_TABLES):
+    entries, bodies = await existing(connection)
+    for day in sorted(set(days) - (entries & bodies)):
+        for table in (*(ENTRY_TABLES if day not in entries else ()), *(BODY_TABLES if day not in bodies else ())):
             name = partition(table, day)
             await connection.execute(
                 f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE);"

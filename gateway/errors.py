@@ -28,6 +28,8 @@
         InboxLocked                  another process serves this file; exit 2
         InboxUnsupported             the file or the SQLite library is not one we may use; exit 2
           InboxOutdated              the file is an older gateway's, which serving it upgrades
+          InboxMoved                 what is in the file is, or is about to be, in another inbox
+        MoveFailed                   the move stopped, and running it again goes on; exit 1
         BackupFailed                 nothing was backed up or restored; exit 1
       OutputLost                     a command's output could not be written; exit 1
       LeaseLost                      drop the work: another forwarder has it
@@ -113,6 +115,18 @@ class InboxOutdated(InboxUnsupported):
     """The inbox file has an older schema, so that only `gateway serve`, which upgrades it, may open it."""
 
     label = "inbox_outdated"
+
+
+class InboxMoved(InboxUnsupported):
+    """The inbox file was moved to another inbox, or is being moved, so nobody may serve it."""
+
+    label = "inbox_moved"
+
+
+class MoveFailed(InboxError):
+    """An inbox could not be moved, or what was moved is not what was there; the file that it came from is whole."""
+
+    label = "move_failed"
 
 
 class BackupFailed(InboxError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import apsw
 
 from gateway.errors import InboxUnsupported
-from gateway.inbox import sqlite_leases, sqlite_timeline
+from gateway.inbox import sqlite_leases, sqlite_moved, sqlite_timeline
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.sqlite_connection import last_key, open_writer
 from gateway.inbox.sqlite_damage import find_damage, keep_aside
@@ -38,7 +38,7 @@ def open_serving(path: Path, window_ms: int) -> Opened:
         connection, kept_aside, damage = _open_sound(path, lock, window_ms)
         undo.callback(connection.close)
         last = last_key(connection)
-        alarm = _told_aside(path, kept_aside, damage) if kept_aside else _told_lost(path, lock.earlier.last_key, last)
+        alarm = _told_aside(path, kept_aside, damage) if kept_aside else told_lost(path, lock.earlier.last_key, last)
         lock.mark(last)
         reached = sqlite_timeline.reached(connection)
         undo.pop_all()
@@ -67,6 +67,7 @@ def _open(path: Path, window_ms: int) -> apsw.Connection:
     connection = open_writer(path, window_ms)
     with refusals(path), contextlib.ExitStack() as undo:
         undo.callback(connection.close)
+        sqlite_moved.require_none(connection, path)
         sqlite_leases.release(connection)
         undo.pop_all()
     return connection
@@ -80,7 +81,8 @@ def _told_aside(path: Path, kept_aside: Path, damage: str) -> str:
     )
 
 
-def _told_lost(path: Path, committed: int, reached: int) -> str:
+def told_lost(path: Path, committed: int, reached: int) -> str:
+    """Say what is missing of a file where more was committed than the last entry in it; empty where nothing is."""
     if committed <= reached:
         return ""
     return (

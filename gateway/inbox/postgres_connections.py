@@ -27,7 +27,7 @@ TRIES = 3
 APPLICATION = "webhook-gateway"
 
 Connection = Any
-"""A connection of asyncpg; only its fetch, fetchrow, fetchval and execute are used outside this module."""
+"""A connection of asyncpg; only its fetch, fetchrow, fetchval, execute and copy_records_to_table are used elsewhere."""
 
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]

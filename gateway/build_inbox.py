@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gateway import dedupe
@@ -54,16 +55,22 @@ async def _open_postgres(config: Config, *, serving: bool) -> PostgresInbox:
 
 
 def _postgres() -> type[PostgresInbox]:
-    """Return the engine, whose driver is installed only where it is wanted."""
-    try:
+    with needing_its_driver():
         from gateway.inbox.postgres import PostgresInbox  # noqa: PLC0415 - only where it is wanted
+    return PostgresInbox
+
+
+@contextlib.contextmanager
+def needing_its_driver() -> Iterator[None]:
+    """Say what to install where an import needs PostgreSQL's driver, which is there only where it is wanted."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
         raise InboxUnsupported(
             "an inbox in PostgreSQL needs asyncpg; install it with pip install 'webhook-event-gateway[postgres]'"
         ) from None
-    return PostgresInbox
 
 
 def _window_ms(config: Config) -> int:

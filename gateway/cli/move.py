@@ -117,7 +117,7 @@ async def _open(config: Config) -> Target:
 async def _move(source: Source, config: Config, *, quiet: bool) -> Moved | None:
     """Move behind a progress bar on a terminal."""
     target = await _open(config)
-    from gateway.inbox.moving.move import move  # noqa: PLC0415 - as above
+    from gateway.inbox.moving.move import Plan, move  # noqa: PLC0415 - as above
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     total = move_report.total(source.counts())
@@ -128,8 +128,7 @@ async def _move(source: Source, config: Config, *, quiet: bool) -> Moved | None:
                 return await move(
                     source,
                     target,
-                    _name(config),
-                    _now(),
+                    Plan(_name(config), config.inbox.retention_days * DAY_MS, int(time.time() * 1000)),
                     progress=lambda what, done: shown.update(bar, description=what, completed=done),
                     stop=stop,
                 )
@@ -169,7 +168,3 @@ async def _reach(config: Config) -> None:
 
 def _name(config: Config) -> str:
     return f"{config.inbox_name} (schema {config.inbox.schema_name})"
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -10,8 +10,17 @@ from dataclasses import dataclass, replace
 from gateway.errors import InboxMoved, InboxUnsupported
 from gateway.inbox.moving.source import Counted, Source
 from gateway.inbox.moving.target import Target
-from gateway.inbox.moving.verify import Comparison, Progress, verify
+from gateway.inbox.moving.verify import Comparison, Progress, Terms, verify
 from gateway.inbox.sqlite_moved import COPYING, DONE, VERIFIED, Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What people call the target, after how long (ms) its retention may take what was settled, and when this is."""
+
+    name: str
+    retention_ms: int
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +31,21 @@ class Moved:
     comparison: Comparison | None
 
 
-async def move(
-    source: Source, target: Target, name: str, now: int, *, progress: Progress, stop: asyncio.Event
-) -> Moved | None:
+async def move(source: Source, target: Target, plan: Plan, *, progress: Progress, stop: asyncio.Event) -> Moved | None:
     """Copy, compare, and only then let the gateways of the target have what waits; None where `stop` was set meanwhile.
 
-    The file is marked first, so that no gateway serves it any more. `name` is what people call the target, and `now`
-    unix ms. Raises InboxMoved for a file that was moved, or of which a move to elsewhere is under way, MoveFailed
-    where what was copied is not what was there, InboxUnavailable where the target does not serve.
+    The file is marked first, so that no gateway serves it any more. Raises InboxMoved for a file that was moved, or of
+    which a move to elsewhere is under way, MoveFailed where what was copied is not what was there, InboxUnavailable
+    where the target does not serve.
     """
-    mark = await _begin(source, target, name, now)
+    mark, now = await _begin(source, target, plan), plan.now
     if mark.stage != COPYING and not await target.knows(mark.move):
         source.set_mark(replace(mark, stage=DONE, at=now))
         return Moved(source.counts(), None)
     await target.begin(mark.move)
     if not await _copy(source, target, mark.move, progress, stop):
         return None
-    comparison = await verify(source, target, mark.move, progress, stop)
+    comparison = await verify(source, target, Terms(mark.move, plan.retention_ms), progress, stop)
     if comparison is None:
         return None
     source.set_mark(replace(mark, stage=VERIFIED, at=now))
@@ -72,17 +79,17 @@ async def undo(source: Source, open_target: Callable[[], Awaitable[Target]], nam
     return mark, gone
 
 
-async def _begin(source: Source, target: Target, name: str, now: int) -> Mark:
+async def _begin(source: Source, target: Target, plan: Plan) -> Mark:
     """Return the mark of the move that is to go on, or of a new one."""
     mark = source.mark
     if mark is None:
-        mark = Mark(uuid.uuid4().hex, name, COPYING, now)
+        mark = Mark(uuid.uuid4().hex, plan.name, COPYING, plan.now)
         source.set_mark(mark)
     elif not await target.knows(mark.move):
         if mark.stage == DONE:
             raise InboxMoved(mark.told(source.path))
-        if mark.target != name:
-            raise InboxMoved(_elsewhere(source, mark, name))
+        if mark.target != plan.name:
+            raise InboxMoved(_elsewhere(source, mark, plan.name))
     return mark
 
 

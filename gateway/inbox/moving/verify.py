@@ -20,14 +20,23 @@ Progress = Callable[[str, int], None]
 _WIDE = frozenset({"bodies", "attempts", "events"})
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The move whose copies are compared, and after how long (ms) the target's retention may take what was settled."""
+
+    move: str
+    retention_ms: int
+
+
 @dataclass(slots=True)
 class Comparison:
     """What was found so far: the digests of both sides, and what is not there and may not be, at the target's time.
 
-    `absorbed` are re-sends of what was there, `forgotten` went whole since they were copied, as the target's retention
-    had them; of `narrowed` it took the body alone.
+    `absorbed` are re-sends of what was there, `forgotten` were taken by the target's retention since they were copied;
+    of `narrowed` it took the body alone. It may take what was settled `retention_ms` ago.
     """
 
+    retention_ms: int
     now: int = 0
     compared: int = 0
     narrowed: int = 0
@@ -72,29 +81,32 @@ class Comparison:
         self.arrived.add(arrived)
 
     def _is_forgotten(self, mine: Record, found: Found) -> bool:
-        """Tell whether retention dropped the whole day of an entry."""
-        return mine.finished and not found.day_kept and mine.narrow.expires_at < self.now
+        """Tell whether retention may have taken an entry, or has taken the whole of its day."""
+        settled_at = mine.standing.settled_at
+        if settled_at is None or mine.narrow.expires_at >= self.now:
+            return False
+        return not found.day_kept or settled_at < self.now - self.retention_ms
 
 
 async def verify(
-    source: Source, target: Target, move: str, progress: Progress, stop: asyncio.Event
+    source: Source, target: Target, terms: Terms, progress: Progress, stop: asyncio.Event
 ) -> Comparison | None:
     """Compare both sides in the order of the file, and their counts; None where `stop` was set meanwhile.
 
     Raises MoveFailed where anything is different.
     """
-    comparison, after = Comparison(), 0
+    comparison, after = Comparison(terms.retention_ms), 0
     while records := source.batch(after):
         if stop.is_set():
             return None
         last = records[-1].key
-        found = await target.found(move, after, last)
+        found = await target.found(terms.move, after, last)
         comparison.now = await target.now()
         for record in records:
             comparison.add(record, found.get(record.key))
         after = last
         progress("comparing", comparison.compared)
-    _compare_counts(source.counts(), await target.counts(move), comparison)
+    _compare_counts(source.counts(), await target.counts(terms.move), comparison)
     if comparison.sent.hex() != comparison.arrived.hex():
         raise MoveFailed(f"the SHA-256 of what {source.path} holds is not that of what was moved")
     return comparison

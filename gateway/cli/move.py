@@ -18,7 +18,7 @@ from gateway.cli.options import ConfigOption, JsonOption, complain, err, line, l
 from gateway.cli.store import DAY_MS
 from gateway.config import Config
 from gateway.config.inbox_option import with_inbox
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, InboxUnavailable, MoveFailed
 from gateway.inbox.moving.source import Source
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ async def _move(source: Source, config: Config, *, quiet: bool) -> Moved | None:
                     progress=lambda what, done: shown.update(bar, description=what, completed=done),
                     stop=stop,
                 )
+    except InboxUnavailable as error:
+        raise MoveFailed(f"{error}; run the same again, and it goes on where it was") from error
     finally:
         await target.close()
 

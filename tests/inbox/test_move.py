@@ -14,6 +14,8 @@ from gateway.inbox.moving.move import Moved, Plan, move, undo
 from gateway.inbox.moving.source import Source
 from gateway.inbox.moving.target import Target
 from gateway.inbox.postgres import PostgresInbox
+from gateway.inbox.postgres_connections import Terms
+from gateway.inbox.postgres_floors import LOOKS_BETWEEN
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.model import State
 from tests import postgres_schemas
@@ -194,21 +196,34 @@ async def test_nothing_is_leased_before_it_was_compared(mover: Mover) -> None:
     assert (found["rerun"].generation, found["retry"].attempts) == (1, 1)
 
 
+async def test_a_gateway_that_serves_the_target_finds_what_was_moved(mover: Mover) -> None:
+    """Although all of it was due before what that gateway last leased, it is found with one of the next looks."""
+    serving = await mover.target()
+    await keep(serving, "meanwhile", now=today())
+    assert await serving.lease(100, LEASE, today())
+    await serving._others.run(lambda db: serving._floors.raise_(db, today()), Terms())
+    await fill(mover.file, today() - DAY)
+    assert await mover.move()
+    assert [len(await serving.lease(100, LEASE, today())) for _ in range(2)] == [2, 0]  # a frozen batch at once
+    for _ in range(LOOKS_BETWEEN):
+        await serving._others.run(lambda db: serving._floors.raise_(db, today()), Terms())
+    assert len(await serving.lease(100, LEASE, today())) == 5
+
+
 async def test_a_delivery_that_the_target_has(mover: Mover) -> None:
     """One that was sent again to the target is absorbed and counted there; a batch of unknown fate stays whole."""
     await fill(mover.file, today())
     serving = await mover.target()
-    await keep(serving, "new", "dead", "batch_2", now=today())
+    await keep(serving, "new", "dead", "forwarded", "batch_2", now=today())
     await serving.put([delivery("by_digest", digest="ab" * 32)], today())
     moved = await mover.move()
     assert moved
     assert moved.comparison
-    assert moved.comparison.absorbed == {"acme": {"pending": 1, "dead": 1, "forwarded": 1}}
-    found = {name: await serving.search(Query(id=name)) for name in ("new", "dead", "batch_2", "by_digest", "digest")}
-    assert {name: len(histories) for name, histories in found.items()} == {
-        "new": 1, "dead": 1, "batch_2": 2, "by_digest": 1, "digest": 0,
-    }  # fmt: skip
-    assert [found[name][0].duplicates for name in ("new", "dead", "by_digest")] == [1, 1, 1]
+    assert moved.comparison.absorbed == {"acme": {"pending": 1, "dead": 1, "forwarded": 2}}
+    names = ("new", "dead", "forwarded", "by_digest", "digest", "batch_2")
+    found = {name: await serving.search(Query(id=name)) for name in names}
+    assert [len(found[name]) for name in names] == [1, 1, 1, 1, 0, 2]
+    assert [found[name][0].duplicates for name in names[:4]] == [1, 1, 2, 1]
 
 
 async def test_an_id_whose_window_is_over_there(mover: Mover) -> None:
@@ -235,30 +250,32 @@ async def test_several_files_into_one(mover: Mover, tmp_path: Path) -> None:
     assert counts.duplicates == {"acme": 1}
 
 
-DAMAGE = {
-    "bodies": "UPDATE bodies SET body = body || 'x' WHERE octet_length(body) = 1024",
-    "events": "UPDATE events SET id = id || 'x' WHERE n = 2",
-    "attempts": "DELETE FROM attempts WHERE number = 2",
-    "queue": "UPDATE queue SET due_at = due_at + 1",
-    "outcomes": "UPDATE outcomes SET state = 'skipped' WHERE state = 'dead'",
-    "entries": "DELETE FROM entries WHERE delivery_id = 'empty'",
-    "frozen": "UPDATE frozen SET seed = 'another'",
-    "dedupe": "DELETE FROM dedupe WHERE delivery_id = 'bytes'",
-}
+DAMAGE = [
+    ("bodies", "UPDATE bodies SET body = body || 'x' WHERE octet_length(body) = 1024"),
+    ("bodies", "UPDATE bodies SET content = 'x' WHERE content IS NOT NULL"),
+    ("events", "UPDATE events SET id = id || 'x' WHERE n = 2"),
+    ("attempts", "DELETE FROM attempts WHERE number = 2"),
+    ("queue", "UPDATE queue SET due_at = due_at + 1"),
+    ("queue", "UPDATE queue SET lease = NULL, leased_until = NULL"),
+    ("outcomes", "UPDATE outcomes SET state = 'skipped' WHERE state = 'dead'"),
+    ("entries", "DELETE FROM entries WHERE delivery_id = 'empty'"),
+    ("frozen", "UPDATE frozen SET seed = 'another'"),
+    ("dedupe", "DELETE FROM dedupe WHERE delivery_id = 'bytes'"),
+    ("dedupe", "UPDATE dedupe SET expires_at = expires_at + 1 WHERE delivery_id = 'bytes'"),
+    ("dedupe", "UPDATE dedupe SET hits = 0 WHERE hits > 0"),
+]
 
 
-@pytest.mark.parametrize("table", DAMAGE)
-async def test_damage_in_the_target_is_found(mover: Mover, table: str) -> None:
+@pytest.mark.parametrize(("table", "damage"), DAMAGE)
+async def test_damage_in_the_target_is_found(mover: Mover, table: str, damage: str) -> None:
     """What is not as it was is named, nothing is forwarded, and the file stays what it was."""
     await copied(mover)
-    assert await mover.execute(DAMAGE[table]) not in {"UPDATE 0", "DELETE 0"}
+    assert await mover.execute(damage) not in {"UPDATE 0", "DELETE 0"}
     with pytest.raises(MoveFailed, match=f"first in the table {table}, at the delivery .* of (acme|other)"):
         await mover.move()
-    after = await mover.target()
-    assert await after.lease(100, LEASE, today() + 9 * DAY) == []
     await mover.undo()
     assert await mover.move()
-    assert await everything(after) == await everything(mover.source())
+    assert await everything(await mover.target()) == await everything(mover.source())
 
 
 async def test_bodies_that_retention_took(mover: Mover) -> None:
@@ -280,6 +297,20 @@ async def test_a_body_that_nobody_took(mover: Mover) -> None:
     await mover.execute("DELETE FROM bodies WHERE body = ''")
     with pytest.raises(MoveFailed, match="first in the table bodies, at the delivery empty of acme"):
         await mover.move()
+
+
+async def test_a_day_of_which_the_bodies_are_gone(mover: Mover) -> None:
+    """Bodies find a place also in a day of which the target remembers ids alone, where no other day is missing."""
+    serving = await mover.target()
+    for days in range(20, -1, -1):
+        await serving.put([delivery(f"there_{days}")], today() - days * DAY, 30 * DAY)
+        await settle_all(serving, State.FORWARDED, today() - days * DAY)
+    while await serving.prune(today() - 10 * DAY, today()):
+        pass
+    await fill(mover.file, today())
+    assert await mover.move()
+    found = {history.entry.delivery.id: history.body_kept for history in await everything(serving)}
+    assert (found["there_19"], found["old_forgotten"]) == (False, True)
 
 
 async def test_days_that_retention_dropped(mover: Mover) -> None:

@@ -63,6 +63,8 @@ def move(
     Gateways may serve the target meanwhile. Nothing that was moved is forwarded before all of it was compared. Where
     this stops, however it does, running it again goes on.
     """
+    if dry_run and undo:
+        raise ConfigError(["--dry-run counts what would be moved and --undo gives a move up; choose one of them"])
     loaded = load_to_look(config)
     path = _path(loaded, from_url)
     target = _target(loaded, to_url)

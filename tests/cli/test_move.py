@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from gateway.errors import InboxMoved
@@ -29,6 +30,7 @@ NOTHING = "def transform(delivery): ...\n"
 BODY = b'{"id": "evt_1", "type": "made"}'
 FROM_HERE = ("move", "--from", "sqlite:inbox.db")
 MANY = 2_300  # three batches
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE ONLY%'"
 
 
 def on_postgres(place: Path) -> str:
@@ -153,13 +155,32 @@ def test_a_dry_run(cli: Cli, folder: Path) -> None:
 
 
 async def _has_schema(folder: Path) -> bool:
-    import asyncpg  # noqa: PLC0415
-
     url, schema = postgres_schemas.of(folder)
     connection = await asyncpg.connect(url)
     found = await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = $1", schema)
     await connection.close()
     return bool(found)
+
+
+async def test_ctrl_c(folder: Path) -> None:
+    """Ctrl-C lets the batch under way be finished and says how to go on."""
+    url = point_to_postgres(folder)
+    await asyncio.to_thread(fill, MANY)
+    await (await target(folder)).close()
+    held, other, waits = await asyncpg.connect(url), await asyncpg.connect(url), asyncio.Event()
+    try:
+        await held.execute(f"BEGIN; LOCK TABLE {postgres_schemas.of(folder)[1]}.entries IN ACCESS EXCLUSIVE MODE")
+        ended = asyncio.create_task(child.interrupted(*FROM_HERE, when=waits))
+        async with asyncio.timeout(child.SECONDS):
+            while not await other.fetchval(WAITING):
+                pass
+        waits.set()
+        await asyncio.sleep(0.1)  # so that the signal is sent before the lock goes
+    finally:
+        await asyncio.gather(held.close(), other.close())
+    result = await ended
+    assert (result.code, "stopped; run the same again" in result.err) == (130, True)
+    assert await _moved(folder) == 1_000
 
 
 def test_stopped_and_given_up(cli: Cli, folder: Path) -> None:
@@ -188,6 +209,7 @@ async def _served(folder: Path) -> int:
     ("arguments", "sentence"),
     [
         (("--to", "postgresql://me:canary-word@db/x"), "--to: holds a password, and secrets are not written out here"),
+        (("--dry-run", "--undo"), "choose one of them"),
         (("--to", "postgresql://"), "--to: does not name a host and a database"),
         (("--to", "sqlite:other.db"), "--to: an inbox can only be moved into PostgreSQL"),
         (("--from", "postgresql://a@db/x"), "--from: only a SQLite inbox can be moved"),
@@ -203,6 +225,17 @@ def test_what_is_refused(cli: Cli, folder: Path, arguments: tuple[str, ...], sen
     assert refused.code == 2
     assert sentence in refused.err
     assert "canary-word" not in refused.err + refused.out
+
+
+def test_what_was_lost_before_is_told(cli: Cli, folder: Path) -> None:
+    """A file that lacks what was committed to it is moved as it is, and that is said."""
+    point_to_postgres(folder)
+    fill(2)
+    lock = folder / "inbox.db.lock"
+    pid, _, sound = lock.read_text().splitlines()
+    lock.write_text(f"{pid}\n{5:020d}\n{sound}\n")
+    moved = cli(*FROM_HERE)
+    assert (moved.code, "up to 3 accepted deliveries are missing" in moved.err) == (0, True)
 
 
 def test_a_password_from_the_environment(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from gateway.errors import InboxLocked, InboxMoved, InboxUnsupported, MoveFailed
+from gateway.errors import InboxLocked, InboxMoved, InboxUnavailable, InboxUnsupported, MoveFailed
 from gateway.history import Query
 from gateway.inbox.contract import Inbox
 from gateway.inbox.moving.move import Moved, Plan, move, undo
@@ -17,11 +19,13 @@ from gateway.inbox.postgres import PostgresInbox
 from gateway.inbox.postgres_connections import Terms
 from gateway.inbox.postgres_floors import LOOKS_BETWEEN
 from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_moved import VERIFIED
 from gateway.model import State
 from tests import postgres_schemas
 from tests.inbox.engines import DAY
 from tests.inbox.lives import WINDOW, everything, fill, stored, today, told
 from tests.inbox.samples import LEASE, answered, delivery, keep, settle_all
+from tests.postgres_proxy import CommitCutter
 
 TABLES = ("queue", "frozen", "outcomes", "entries", "bodies", "attempts", "events", "dedupe")
 
@@ -337,7 +341,7 @@ async def test_stopped_between_the_last_steps(mover: Mover) -> None:
     source = Source.open(mover.file, WINDOW)
     mark = source.mark
     assert mark
-    source.set_mark(type(mark)(mark.move, mark.target, "verified", mark.at))
+    source.set_mark(replace(mark, stage=VERIFIED))
     source.close()
     first = await mover.move()
     assert first
@@ -345,12 +349,50 @@ async def test_stopped_between_the_last_steps(mover: Mover) -> None:
     with pytest.raises(InboxMoved, match="was moved to there on "):
         await mover.move()
     source = Source.open(mover.file, WINDOW)
-    source.set_mark(type(mark)(mark.move, mark.target, "verified", mark.at))
+    source.set_mark(replace(mark, stage=VERIFIED))
     source.close()
     again = await mover.move()
     assert again
     assert (again.comparison, again.counts) == (None, first.counts)
     assert await everything(await mover.target()) == await everything(mover.source())
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("step", ["copy", "finish"])
+async def test_a_connection_that_is_cut_at_its_commit(mover: Mover, step: str, *, answered: bool) -> None:
+    """Whether a batch, or the end, is committed although nobody was told, everything is there and nothing twice."""
+    await fill(mover.file, today())
+    direct, port = mover.url, urlsplit(mover.url).port or 5432
+    cutter = CommitCutter(port, seed=0)
+    await cutter.start()
+    mover.url = direct.replace(str(port), str(cutter.port))
+    if step == "finish":
+        await copy(mover)
+    else:
+        assert await mover.move(until="copying") is None
+    source, target = Source.open(mover.file, WINDOW), await mover.open()
+    mark = source.mark
+    assert mark
+    cutter.cut_next(answered=answered)
+    if step == "finish":
+        source.set_mark(replace(mark, stage=VERIFIED))
+        act = target.finish(mark.move, source.reached, source.secret_uses())
+    else:
+        act = target.copy(mark.move, source.batch(0))
+    with pytest.raises(InboxUnavailable):
+        await act
+    await target.close()
+    source.close()
+    moved = await mover.move()
+    assert moved
+    assert (moved.comparison is None) == (step == "finish" and answered)
+    mover.url = direct
+    await cutter.stop()
+    after, before = await mover.target(), mover.source()
+    assert await everything(after) == await everything(before)
+    assert await told(after) == await told(before)
+    assert sorted([len(await after.lease(100, LEASE, today() + 9 * DAY)) for _ in range(2)]) == [2, 5]
+    assert await mover.leftovers() == []
 
 
 async def test_undone_before_the_end(mover: Mover) -> None:

@@ -29,6 +29,8 @@ _WRITE = Terms(statement_ms=60_000, lock_ms=10_000)
 _WHOLE = Terms(statement_ms=3_600_000, lock_ms=10_000)
 _COUNT = Terms(statement_ms=3_600_000, read_only=True)
 
+# The planner knows nothing of tables that are being filled, and would read all of them for each batch.
+_BY_KEY = "; ".join(f"SET LOCAL enable_{way} TO off" for way in ("hashjoin", "mergejoin", "seqscan"))
 _TABLE = "CREATE TABLE IF NOT EXISTS {table} (source_key bigint PRIMARY KEY, key bigint, claimed boolean NOT NULL)"
 _EXISTS = "SELECT to_regclass($1) IS NOT NULL"
 _PROGRESS = "SELECT coalesce(max(source_key), 0), count(*) FROM {table}"
@@ -103,6 +105,7 @@ class Target:
         """Copy records and note that, in one transaction."""
 
         async def work(db: Connection) -> None:
+            await db.execute(_BY_KEY)
             copied = [(one.record.key, one.key, one.claimed) for one in await load(db, records, _holder(move))]
             names = ["source_key", "key", "claimed"]
             await db.copy_records_to_table(_table(move), records=copied, columns=names)
@@ -116,6 +119,7 @@ class Target:
         statement = _COPIED.format(table=_table(move))
 
         async def work(db: Connection) -> dict[int, Found]:
+            await db.execute(_BY_KEY)
             copied = await db.fetch(statement, after, last)
             return await read_back(db, copied, _holder(move))
 
@@ -165,6 +169,7 @@ async def reach(url: str, schema: str) -> None:
 
 
 async def _delete_some(db: Connection, move: str) -> int:
+    await db.execute(_BY_KEY)
     some = await db.fetch(_SOME.format(table=_table(move)))
     keys = [key for _, key in some if key is not None]
     for table in _TABLES:

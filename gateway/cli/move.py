@@ -67,14 +67,14 @@ def move(
         raise ConfigError(["--dry-run counts what would be moved and --undo gives a move up; choose one of them"])
     loaded = load_to_look(config)
     path = _path(loaded, from_url)
+    if undo:
+        _undo(path, loaded, to_url, json=json)
+        return
     target = _target(loaded, to_url)
     if dry_run:
         _look(path, target, json=json)
         return
-    with closing(Source.open(path, loaded.inbox.dedupe_window_days * DAY_MS)) as source:
-        if undo:
-            _undo(source, target, json=json)
-            return
+    with closing(_source(path, loaded)) as source:
         if source.alarm:
             complain(source.alarm)
         moved = asyncio.run(_move(source, target, quiet=json))
@@ -93,9 +93,11 @@ def _path(config: Config, url: str) -> Path:
     chosen = with_inbox(config, url, "--from") if url else config
     if chosen.inbox.shared:
         where = "--from" if url else f"{config.path}: inbox.url"
-        raise ConfigError(
-            [f"{where}: only a SQLite inbox can be moved; PostgreSQL's own tools move what is in PostgreSQL"]
+        sentence = (
+            f"{where}: only a SQLite inbox can be moved; name it with --from sqlite:<path>. What is in PostgreSQL is "
+            "moved with its own tools, such as pg_dump"
         )
+        raise ConfigError([sentence])
     return Path(chosen.inbox.url.removeprefix("sqlite:")).absolute() if url else config.inbox_path
 
 
@@ -140,15 +142,26 @@ async def _move(source: Source, config: Config, *, quiet: bool) -> Moved | None:
         await target.close()
 
 
-def _undo(source: Source, config: Config, *, json: bool) -> None:
+def _undo(path: Path, config: Config, to_url: str, *, json: bool) -> None:
+    """Give a move up; a target is needed only where it is not done."""
     with needing_its_driver():
         from gateway.inbox.moving.move import undo  # noqa: PLC0415 - only where it is wanted
-    mark, gone = asyncio.run(undo(source, lambda: _open(config), _name(config)))
+
+    async def open_target() -> tuple[Target, str]:
+        chosen = _target(config, to_url)
+        return await _open(chosen), _name(chosen)
+
+    with closing(_source(path, config)) as source:
+        mark, gone = asyncio.run(undo(source, open_target))
     if json:
         write_json({"from": str(source.path), "to": mark.target, "was": mark.stage, "deleted": gone})
         return
     for sentence in move_report.undone(source.path, mark, gone):
         line(sentence)
+
+
+def _source(path: Path, config: Config) -> Source:
+    return Source.open(path, config.inbox.dedupe_window_days * DAY_MS)
 
 
 def _look(path: Path, config: Config, *, json: bool) -> None:

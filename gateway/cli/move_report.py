@@ -25,11 +25,11 @@ def sentences(path: Path, name: str, moved: Moved) -> Iterator[str]:
         yield f"{path}: an earlier run moved everything to {name}, and only the note of that in the file was missing"
         return
     absorbed, forgotten = total(there.absorbed), total(there.forgotten)
-    yield f"{path}: moved to {name}: {_deliveries(total(moved.counts) - absorbed - forgotten)}, {_told(moved.counts)}"
+    yield f"{path}: moved to {name}: {_deliveries(total(moved.counts))}, {_told(moved.counts)}"
     if absorbed:
-        yield f"{_deliveries(absorbed)} more had been sent to the target meanwhile, which absorbed and counted them"
+        yield f"{absorbed} of them the target knew already: its own stay, and count one more re-send"
     if forgotten or there.narrowed:
-        yield f"retention took {_deliveries(forgotten)} and the bodies of {there.narrowed} more since they were copied"
+        yield f"retention there took {forgotten} of them since the copy, and the bodies of {there.narrowed} more"
     yield f"every record was read again and compared; SHA-256 of both sides {there.arrived.hex()}"
     yield "what waits is forwarded from there; `gateway serve` refuses the file from now on. Keep it for a while"
 

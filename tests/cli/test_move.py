@@ -105,7 +105,7 @@ def test_serve_refuses_a_moved_file(cli: Cli, folder: Path) -> None:
     assert refused.code == 2
     assert "inbox.db was moved to postgresql://" in refused.err + refused.out
     assert "gateway move --undo --from sqlite:" in refused.err + refused.out
-    undone = cli("move", "--undo", "--to", name)
+    undone = cli("move", "--undo", "--from", "sqlite:inbox.db")
     assert (undone.code, "may be served again" in undone.out) == (0, True)
     assert asyncio.run(_served(folder)) == 1
 

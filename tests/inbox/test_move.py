@@ -70,9 +70,13 @@ class Mover:
 
     async def undo(self, name: str = "there") -> int:
         """Give the move up; return how many deliveries went."""
+
+        async def named() -> tuple[Target, str]:
+            return await self.open(), name
+
         source = Source.open(self.file, WINDOW)
         try:
-            return (await undo(source, self.open, name))[1]
+            return (await undo(source, named))[1]
         finally:
             source.close()
 

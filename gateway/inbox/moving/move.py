@@ -54,18 +54,18 @@ async def move(source: Source, target: Target, plan: Plan, *, progress: Progress
     return Moved(source.counts(), comparison)
 
 
-async def undo(source: Source, open_target: Callable[[], Awaitable[Target]], name: str) -> tuple[Mark, int]:
+async def undo(source: Source, open_target: Callable[[], Awaitable[tuple[Target, str]]]) -> tuple[Mark, int]:
     """Take the mark off the file, so that it may be served; return the mark, and how many entries went.
 
     What a move that is not done has copied is deleted from the target; what a move that is done has copied stays there,
-    and the target is not even opened. Raises InboxUnsupported for a file without a mark.
+    and the target, with what people call it, is not even asked for. Raises InboxUnsupported for a file without a mark.
     """
     mark = source.mark
     if mark is None:
         raise InboxUnsupported(f"no move of {source.path} was begun; there is nothing to undo")
     gone = 0
     if mark.stage != DONE:
-        target = await open_target()
+        target, name = await open_target()
         try:
             if await target.knows(mark.move):
                 gone = await target.give_up(mark.move)

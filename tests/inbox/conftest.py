@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from gateway.inbox.contract import Inbox
 from tests.inbox.engines import DAY, ENGINES
+from tests.inbox.mover import Mover
 
 Open = Callable[[], Awaitable[Inbox]]
 
@@ -29,3 +31,12 @@ async def open_inbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
 async def inbox(open_inbox: Open) -> Inbox:
     """Open an empty inbox with a dedupe window of seven days."""
     return await open_inbox()
+
+
+@pytest.fixture
+async def mover(tmp_path: Path) -> AsyncIterator[Mover]:
+    """Give a file that is not there yet, and an empty schema."""
+    made = Mover(tmp_path)
+    made.connection = await asyncpg.connect(made.url)
+    yield made
+    await made.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+from gateway import payload
 from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_place import create_private, require_local
@@ -127,6 +128,11 @@ def insert(connection: apsw.Connection, statement: str, given: Sequence[tuple[An
     """Run an INSERT with `{values}`, or another statement that returns no rows, over many rows."""
     for each, values in over(statement, given):
         connection.execute(each, values)
+
+
+def listed(keys: Sequence[int]) -> str:
+    """Return keys as one value, which json_each makes rows of."""
+    return payload.dumps(keys).decode()
 
 
 def last_key(connection: apsw.Connection) -> int:

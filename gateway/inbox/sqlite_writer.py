@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import apsw
 
-from gateway.errors import InboxError, InboxUnavailable
+from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.inbox import sqlite_put, sqlite_timeline
+from gateway.inbox import sqlite_put, sqlite_settle, sqlite_timeline
 from gateway.inbox.disk_space import SpaceGauge
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
@@ -22,6 +22,7 @@ from gateway.inbox.pace import Pace
 from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS, last_key
 from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
 from gateway.inbox.sqlite_put import Put
+from gateway.inbox.sqlite_settle import Settle
 from gateway.inbox.sqlite_wal import Checkpoints
 from gateway.model import Receipt
 
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    work: Callable[[apsw.Connection], Any] | Put
+    work: Callable[[apsw.Connection], Any] | Put | Settle
     now: int
     future: asyncio.Future[Any]
     size: int
@@ -45,6 +46,8 @@ class _Waiting:
         """Do this work by itself."""
         if isinstance(self.work, Put):
             return sqlite_put.put(connection, [self.work])[0]
+        if isinstance(self.work, Settle):
+            return sqlite_settle.settle(connection, [self.work])[0]
         return self.work(connection)
 
 
@@ -84,10 +87,13 @@ class Writer:
     def run(self, work: Put, now: int, *, intake: int | None = None) -> asyncio.Future[list[Receipt]]: ...
 
     @overload
+    def run(self, work: Settle, now: int) -> asyncio.Future[list[LeaseLost | None]]: ...
+
+    @overload
     def run(self, work: Callable[[apsw.Connection], T], now: int) -> asyncio.Future[T]: ...
 
     def run(
-        self, work: Callable[[apsw.Connection], Any] | Put, now: int, *, intake: int | None = None
+        self, work: Callable[[apsw.Connection], Any] | Put | Settle, now: int, *, intake: int | None = None
     ) -> asyncio.Future[Any]:
         """Do `work`, which is told `now`, in the next transaction; the future has its result when it is durable.
 
@@ -199,12 +205,19 @@ class Writer:
         return outcomes
 
     def _do_together(self, group: list[_Waiting]) -> list[Any]:
+        """Do all puts by the statements of one, and so with all settlements; then the others, one after another."""
         puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
         receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
-        return [
-            next(receipts) if isinstance(waiting.work, Put) else waiting.operation(self._connection)
-            for waiting in group
-        ]
+        settles = [waiting.work for waiting in group if isinstance(waiting.work, Settle)]
+        losses = iter(sqlite_settle.settle(self._connection, settles) if settles else [])
+        return [self._outcome(waiting, receipts, losses) for waiting in group]
+
+    def _outcome(
+        self, waiting: _Waiting, receipts: Iterator[list[Receipt]], losses: Iterator[list[LeaseLost | None]]
+    ) -> Any:
+        if isinstance(waiting.work, Put):
+            return next(receipts)
+        return next(losses) if isinstance(waiting.work, Settle) else waiting.operation(self._connection)
 
     def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:
         self._connection.execute("SAVEPOINT operation")

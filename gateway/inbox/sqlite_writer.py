@@ -14,15 +14,16 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.inbox import sqlite_put, sqlite_settle, sqlite_timeline
+from gateway.inbox import sqlite_put, sqlite_settle
 from gateway.inbox.disk_space import SpaceGauge
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.pace import Pace
-from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS, last_key
+from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS
 from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
 from gateway.inbox.sqlite_put import Put
 from gateway.inbox.sqlite_settle import Settle
+from gateway.inbox.sqlite_timeline import Timeline
 from gateway.inbox.sqlite_wal import Checkpoints
 from gateway.model import Receipt
 
@@ -74,6 +75,7 @@ class Writer:
         self._bounds = bounds
         self._gauge = gauge
         self._on_commit = on_commit
+        self._timeline = Timeline(connection)
         self._pace = Pace(clock, GROUP_LIMIT)
         self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -174,8 +176,7 @@ class Writer:
             outcomes = self._do_all(group)
             failpoint("before_commit")
             self._connection.execute("COMMIT")
-            if any(isinstance(waiting.work, Put) for waiting in group):
-                self._lock.mark_key(last_key(self._connection))
+            self._lock.mark_key(_last_key(group, outcomes))
         except (apsw.Error, MemoryError) as error:
             no_room, told = out_of_room(self._connection, error), unavailable(self._connection, error)
             self._note_failure(error)
@@ -201,7 +202,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(waiting.operation) for waiting in group]
         if self._connection.total_changes() != changes:
-            sqlite_timeline.note(self._connection, max(waiting.now for waiting in group))
+            self._timeline.note(max(waiting.now for waiting in group))
         return outcomes
 
     def _do_together(self, group: list[_Waiting]) -> list[Any]:
@@ -232,6 +233,7 @@ class Writer:
         return outcome
 
     def _roll_back(self) -> None:
+        self._timeline.rolled_back()
         if self._connection.in_transaction:
             with contextlib.suppress(apsw.Error):  # the COMMIT's error is the one to tell
                 self._connection.execute("ROLLBACK")
@@ -269,3 +271,14 @@ class Writer:
                 waiting.future.set_exception(outcome)
             else:
                 waiting.future.set_result(outcome)
+
+
+def _last_key(group: list[_Waiting], outcomes: list[Any]) -> int:
+    """Return the greatest key that the puts of a group were told, 0 without any."""
+    told = [
+        receipt.key
+        for waiting, outcome in zip(group, outcomes, strict=True)
+        if isinstance(waiting.work, Put) and not isinstance(outcome, Exception)
+        for receipt in outcome
+    ]
+    return max(told, default=0)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -14,8 +15,9 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.inbox import sqlite_put, sqlite_settle
+from gateway.inbox import gathering, sqlite_put, sqlite_settle
 from gateway.inbox.disk_space import SpaceGauge
+from gateway.inbox.gathering import Gathering
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.pace import Pace
@@ -76,6 +78,7 @@ class Writer:
         self._gauge = gauge
         self._on_commit = on_commit
         self._timeline = Timeline(connection)
+        self._gathering = Gathering(clock)
         self._pace = Pace(clock, GROUP_LIMIT)
         self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -131,7 +134,7 @@ class Writer:
         waiters: list[_Waiting] = []
         try:
             while not self._finished:
-                waiters = self._next_group()
+                self._gather(waiters)
                 idle = not waiters
                 if waiters:
                     self._pace.begin()
@@ -153,20 +156,24 @@ class Writer:
         if waiters:
             self._announce(waiters, [InboxUnavailable(str(self.failure)) for _ in waiters])
 
-    def _next_group(self) -> list[_Waiting]:
-        """Wait for operations and return all that there are, none after a while without any."""
-        group: list[_Waiting] = []
-        try:
-            waiting = self._queue.get(timeout=IDLE_SECONDS)
-            while waiting is not None:
+    def _gather(self, group: list[_Waiting]) -> None:
+        """Wait for operations and add all that there are, none after a while without any."""
+        self._take(group, IDLE_SECONDS)
+        if group and not self._finished and self._gathering.is_worth_it(found := len(group)):
+            time.sleep(gathering.SECONDS)
+            self._take(group, 0)
+            self._gathering.waited(found, len(group))
+        self._gathering.gone(len(group))
+
+    def _take(self, group: list[_Waiting], patience: float) -> None:
+        """Add what waits, up to the limit, and the first of it within so many seconds."""
+        with contextlib.suppress(queue.Empty):
+            while len(group) < GROUP_LIMIT:
+                waiting = self._queue.get(timeout=patience) if patience and not group else self._queue.get_nowait()
+                if waiting is None:
+                    self._finished = True
+                    return
                 group.append(waiting)
-                if len(group) == GROUP_LIMIT:
-                    return group
-                waiting = self._queue.get_nowait()
-        except queue.Empty:
-            return group
-        self._finished = True
-        return group
 
     def _commit(self, group: list[_Waiting]) -> list[Any]:
         """Return one outcome per operation: its result, or the exception its waiter gets."""

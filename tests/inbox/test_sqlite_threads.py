@@ -19,6 +19,7 @@ from gateway.inbox.sqlite_reader import Reader
 from gateway.model import State
 from tests.inbox.hold import Hold
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep
+from tests.inbox.watch import watch
 
 
 @pytest.fixture
@@ -53,20 +54,6 @@ async def puts(inbox: SqliteInbox, number: int) -> None:
 def watch_commits(inbox: SqliteInbox) -> list[str]:
     """Return a list that gets one item for each commit; a held operation's own commit is the first."""
     return watch(inbox, "COMMIT")
-
-
-def watch(inbox: SqliteInbox, words: str) -> list[str]:
-    """Return a list that gets each statement that the writer runs and that has these words."""
-    seen: list[str] = []
-
-    def note(_cursor: apsw.Cursor, statement: str, _values: object) -> bool:
-        if words in statement:
-            seen.append(statement)
-        return True
-
-    assert inbox._serving
-    inbox._serving.opened.connection.set_exec_trace(note)
-    return seen
 
 
 async def names(inbox: SqliteInbox) -> list[str]:

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway import Event
 from gateway.dev.faults import Answer, Refuse
+from gateway.find import load
 from gateway.forward import PATIENCE_SECONDS
 from gateway.lane import RetryBudget
 from gateway.mapper import Isolation
@@ -159,22 +160,20 @@ async def test_slow_source_stays_apart(bench: Bench) -> None:
     assert not bench.sender.is_troubled("acme")
 
 
-@pytest.mark.parametrize(
-    ("reference", "seconds"),
-    [("./acme.py:transform", 0.0005), ("gateway.transforms.acme:transform", 0.005)],
-    ids=["the user's", "shipped"],
-)
-async def test_turns_of_threads(bench: Bench, reference: str, seconds: float) -> None:
+async def test_turns_of_threads(bench: Bench) -> None:
     """Beside code of users a thread has the interpreter for half a millisecond at a time, else for Python's five."""
-    mapper = Mapper("acme", "gateway.transforms:default", transform, "acme")
-    routed = replace(mapper, routes=(("made", Mapper("acme", reference, transform, "acme")),))
-    sources = {"acme": replace(bench.leasing.sources["acme"], mapper=routed)}
-    await bench.forwarder.prepare(sources)
-    assert sys.getswitchinterval() == pytest.approx(seconds)
+    shipped = Mapper("acme", "transforms.stripe:transform", load("transforms.stripe:transform", bench.folder), "acme")
+    users = replace(shipped, reference="./acme.py:transform", function=transform)
+    routed = replace(shipped, routes=(("made", users),))
     isolation = Isolation("acme", (), bench.folder, workers=0, memory_mb=64, environ={})
-    isolated = replace(mapper, routes=(), reference=reference, isolation=isolation)
-    await bench.forwarder.prepare({"acme": replace(bench.leasing.sources["acme"], mapper=isolated)})
-    assert sys.getswitchinterval() == pytest.approx(0.005)
+    for mapper, seconds in (
+        (shipped, 0.005),
+        (users, 0.0005),
+        (routed, 0.0005),
+        (replace(users, isolation=isolation), 0.005),
+    ):
+        await bench.forwarder.prepare({"acme": replace(bench.leasing.sources["acme"], mapper=mapper)})
+        assert sys.getswitchinterval() == pytest.approx(seconds)
 
 
 async def test_learned_limit(bench: Bench) -> None:

@@ -142,6 +142,7 @@ class Gateway:
         on_dropped, exported = self.metrics.spans_dropped, config.tracing.exported
         self._traces = traces.opened(
             self._rng,
+            wall=self.clock.wall,
             exported=exported,
             ratio=config.tracing.ratio,
             event_api=config.event_api.url,

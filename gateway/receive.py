@@ -84,7 +84,7 @@ class Receiver:
         self._inbox = inbox
         self._clock = clock
         self._log = log
-        self._traces = traces or Traces(rng)
+        self._traces = traces or Traces(rng, wall=clock.wall)
         self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
         self._hard_stop = HardStop(HARD_STOP_SECONDS)

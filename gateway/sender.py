@@ -76,7 +76,7 @@ class Sender:
         self._clock = clock
         self._rng = rng
         self._log = log
-        self._traces = traces or Traces(rng)
+        self._traces = traces or Traces(rng, wall=clock.wall)
         self._metrics = (metrics or Metrics()).forward
 
     def batch(self, members: Sequence[Member]) -> Batch:

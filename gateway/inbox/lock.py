@@ -68,8 +68,8 @@ class ServingLock:
                 os.pwrite(self._descriptor, text.encode(), 0)
 
     def mark_key(self, last_key: int) -> None:
-        """Note the last key that is committed where it has changed."""
-        if last_key != self._last_key:
+        """Note a key that is committed where it is the last one."""
+        if last_key > self._last_key:
             self.mark(last_key)
 
     def mark_damage(self) -> None:

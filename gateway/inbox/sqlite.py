@@ -20,7 +20,6 @@ from gateway.inbox import (
     sqlite_activity,
     sqlite_leases,
     sqlite_search,
-    sqlite_settle,
     sqlite_walk,
     sqlite_writes,
 )
@@ -32,6 +31,7 @@ from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_put import Put
 from gateway.inbox.sqlite_reader import Reader
+from gateway.inbox.sqlite_settle import Settle
 from gateway.inbox.sqlite_wal import wal_bytes
 from gateway.inbox.sqlite_writer import Writer
 from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
@@ -180,7 +180,7 @@ class SqliteInbox:
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        return await self._write(lambda db: sqlite_settle.settle(db, settlements, now), now)
+        return await self._writing().run(Settle(settlements, now), now)
 
     async def search(self, query: Query) -> list[History]:
         """Find entries, newest first, without their bodies."""

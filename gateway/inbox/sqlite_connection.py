@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 
+from gateway import payload
 from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_place import create_private, require_local
@@ -32,6 +33,10 @@ _FIXED_BEFORE = frozenset({(3, 50, 7), (3, 44, 6)})
 # synchronous=FULL syncs the WAL at each commit; fullfsync makes macOS reach the platter; the writer checkpoints
 # when it chooses (sqlite_writer).
 WRITER_SETTINGS = {"synchronous": 2, "fullfsync": 1, "checkpoint_fullfsync": 1, "wal_autocheckpoint": 0}
+
+# A statement over many rows copies each page before it changes it, to be undone alone. Beyond 64 KiB SQLite would write
+# those copies to a file, five of them a delivery. Set after a migration, whose sorts may be larger than memory is.
+_COPIES_IN_MEMORY = {"temp_store": 2}
 
 # mmap turns I/O errors into signals. Foreign keys stay off: one module deletes rows, all of an entry's in one
 # transaction, and the checks would cost a look-up for each.
@@ -75,6 +80,7 @@ def open_writer(path: Path, window_ms: int) -> apsw.Connection:
             raise InboxUnsupported(f"{path} is in a place where SQLite cannot use WAL; an inbox needs a local disk")
         _set(connection, WRITER_SETTINGS | _SETTINGS)
         migrate(connection, version, window_ms)
+        _set(connection, _COPIES_IN_MEMORY)
         undo.pop_all()
     return connection
 
@@ -122,6 +128,11 @@ def insert(connection: apsw.Connection, statement: str, given: Sequence[tuple[An
     """Run an INSERT with `{values}`, or another statement that returns no rows, over many rows."""
     for each, values in over(statement, given):
         connection.execute(each, values)
+
+
+def listed(keys: Sequence[int]) -> str:
+    """Return keys as one value, which json_each makes rows of."""
+    return payload.dumps(keys).decode()
 
 
 def last_key(connection: apsw.Connection) -> int:

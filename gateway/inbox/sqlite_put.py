@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ import apsw
 from gateway.inbox import sqlite_secrets
 from gateway.inbox.contract import Taker
 from gateway.inbox.rows import body_row, trace_id
-from gateway.inbox.sqlite_connection import insert, last_key, over, rows
+from gateway.inbox.sqlite_connection import insert, over, rows
 from gateway.model import Delivery, Entry, Lease, Receipt, State
 
-# The numbers, in the list given, of the deliveries of which the id or the digest is there, remembered still or not.
+# The last key, and the numbers of the deliveries of which the id or the digest is there, whether remembered or not.
 _CLAIMED = """
 WITH sought (n, source, delivery_id, digest) AS ({values})
-SELECT json_group_array(n) FROM sought
+SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'entries'), json_group_array(n) FROM sought
 WHERE EXISTS (
     SELECT 1 FROM entries JOIN dedupe ON dedupe.key = entries.key
     WHERE entries.delivery_id = sought.delivery_id AND entries.source = sought.source)
@@ -66,6 +65,9 @@ class Put:
         self.taker.take(self.deliveries, leases)
 
 
+_Sought = tuple[int, str, str, bytes | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _New:
     """One delivery, the put it is of, and the key that its entry gets if it is none's re-send."""
@@ -84,34 +86,32 @@ def put(connection: apsw.Connection, puts: Sequence[Put]) -> list[list[Receipt]]
     for each in puts:
         if each.count_secrets:
             sqlite_secrets.count(connection, each.deliveries)
-    keys = itertools.count(last_key(connection) + 1)
-    news = [
-        _New(next(keys), delivery, each, bytes.fromhex(delivery.digest) or None)
-        for each in puts
-        for delivery in each.deliveries
-    ]
-    plain, doubtful = _parted(connection, news)
-    _keep(connection, plain)
-    receipts = {new.key: Receipt(new.key, duplicate=False, first_seen_at=new.put.now) for new in plain}
-    receipts |= {new.key: _put_one(connection, new) for new in doubtful}
-    told = iter([receipts[new.key] for new in news])
-    return [[next(told) for _ in each.deliveries] for each in puts]
-
-
-def _parted(connection: apsw.Connection, news: Sequence[_New]) -> tuple[list[_New], list[_New]]:
-    """Return the deliveries that are surely new, and those that may be re-sends, also of each other."""
-    claimed: set[int] = set()
-    sought = [(new.key, new.delivery.source, new.delivery.id, new.digest) for new in news]
-    for statement, values in over(_CLAIMED, sought):
-        claimed.update(json.loads(rows(connection, statement, values)[0][0]))
+    given = [(each, delivery) for each in puts for delivery in each.deliveries]
+    sought = [(n, one.source, one.id, bytes.fromhex(one.digest) or None) for n, (_, one) in enumerate(given, start=1)]
+    last, claimed = _claimed(connection, sought)
     plain: list[_New] = []
     doubtful: list[_New] = []
     seen: set[tuple[str, str | bytes]] = set()
-    for new, (key, source, name, digest) in zip(news, sought, strict=True):
+    for (each, delivery), (n, source, name, digest) in zip(given, sought, strict=True):
+        new = _New(last + n, delivery, each, digest)
         names = {(source, name), (source, digest or name)}
-        (doubtful if key in claimed or names & seen else plain).append(new)
+        (doubtful if n in claimed or names & seen else plain).append(new)
         seen |= names
-    return plain, doubtful
+    _keep(connection, plain)
+    receipts = {new.key: Receipt(new.key, duplicate=False, first_seen_at=new.put.now) for new in plain}
+    receipts |= {new.key: _put_one(connection, new) for new in doubtful}
+    told = (receipts[key] for key in sorted(receipts))
+    return [[next(told) for _ in each.deliveries] for each in puts]
+
+
+def _claimed(connection: apsw.Connection, sought: Sequence[_Sought]) -> tuple[int, set[int]]:
+    """Return the last key, and the numbers of those that may be re-sends of what was kept before."""
+    last, claimed = 0, set[int]()
+    for statement, values in over(_CLAIMED, sought):
+        [(key, found)] = rows(connection, statement, values)
+        last = key or 0
+        claimed.update(json.loads(found))
+    return last, claimed
 
 
 def _keep(connection: apsw.Connection, news: Sequence[_New]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
 
 from gateway.errors import LeaseLost
-from gateway.inbox.sqlite_connection import insert, rows
+from gateway.inbox.sqlite_connection import insert, listed, rows
 from gateway.model import Lease, Settlement, State
 
 _HELD = """
@@ -27,6 +28,7 @@ UPDATE entries SET state = told.state, due_at = coalesce(told.due_at, entries.du
   transform_ms = coalesce(told.transform_ms, entries.transform_ms)
 FROM told WHERE entries.key = told.key
 """
+_LOST = "the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
 _THAW = "DELETE FROM frozen WHERE key IN (SELECT value FROM json_each(?))"
 _FREEZE = "INSERT INTO frozen (key, seed, events) {values}"
 _KEEP_ATTEMPTS = "INSERT OR REPLACE INTO attempts (key, number, at, duration_ms, outcome, status, detail) {values}"
@@ -36,39 +38,54 @@ _KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id, own_id) {val
 Settled = tuple[Lease, Settlement]
 
 
-def settle(
-    connection: apsw.Connection, settlements: Sequence[tuple[Lease, Settlement]], now: int
-) -> list[LeaseLost | None]:
-    """Record what became of each lease that is still held."""
-    [[found]] = rows(connection, _HELD, (json.dumps([lease.entry.key for lease, _ in settlements]),))
-    held = {(key, token) for key, token in json.loads(found)}
-    outcomes: list[LeaseLost | None] = []
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What became of leased entries, to record at `now`."""
+
+    settlements: Sequence[Settled]
+    now: int
+
+
+def settle(connection: apsw.Connection, told: Sequence[Settle]) -> list[list[LeaseLost | None]]:
+    """Record what became of each lease that is still held; return what each operation is told of its leases."""
+    held = _held(connection, [lease.entry.key for each in told for lease, _ in each.settlements])
+    outcomes: list[list[LeaseLost | None]] = []
     settled: list[Settled] = []
-    for lease, settlement in settlements:
-        key = lease.entry.key
-        if (key, lease.token) in held:
-            held.remove((key, lease.token))
-            settled.append((lease, settlement))
-            outcomes.append(None)
-        else:
-            lost = f"the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
-            outcomes.append(LeaseLost(lost))
-    _record(connection, settled, now)
+    settlements: list[tuple[Any, ...]] = []
+    for each in told:
+        lost: list[LeaseLost | None] = []
+        for lease, settlement in each.settlements:
+            key = lease.entry.key
+            if held.get(key) == lease.token:
+                del held[key]
+                settled.append((lease, settlement))
+                settlements.append(_row(key, settlement, each.now))
+                lost.append(None)
+            else:
+                lost.append(LeaseLost(_LOST.format(key=key)))
+        outcomes.append(lost)
+    insert(connection, _SETTLE, settlements)
+    _record(connection, settled)
     return outcomes
 
 
-def _record(connection: apsw.Connection, settled: Sequence[Settled], now: int) -> None:
-    insert(connection, _SETTLE, [_row(lease.entry.key, settlement, now) for lease, settlement in settled])
-    connection.execute(_THAW, (_keys(settled),))
+def _held(connection: apsw.Connection, keys: Sequence[int]) -> dict[int, str]:
+    """Return the tokens of those that are leased."""
+    [[found]] = rows(connection, _HELD, (listed(keys),))
+    return dict(json.loads(found))
+
+
+def _record(connection: apsw.Connection, settled: Sequence[Settled]) -> None:
+    thawed = [lease.entry.key for lease, _ in settled if lease.entry.frozen]
+    if thawed:
+        connection.execute(_THAW, (listed(thawed),))
     insert(connection, _FREEZE, [row for each in settled for row in _frozen(*each)])
     insert(connection, _KEEP_ATTEMPTS, [row for each in settled for row in _attempt(*each)])
     sent = [(lease, settlement) for lease, settlement in settled if settlement.events]
-    connection.execute(_FORGET_EVENTS, (_keys(sent),))
+    again = [lease.entry.key for lease, _ in sent if lease.attempt > 1]
+    if again:
+        connection.execute(_FORGET_EVENTS, (listed(again),))
     insert(connection, _KEEP_EVENTS, [row for each in sent for row in _events(*each)])
-
-
-def _keys(settled: Sequence[Settled]) -> str:
-    return json.dumps([lease.entry.key for lease, _ in settled])
 
 
 def _frozen(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:

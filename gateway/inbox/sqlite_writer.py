@@ -6,22 +6,26 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import apsw
 
-from gateway.errors import InboxError, InboxUnavailable
+from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.inbox import sqlite_put, sqlite_timeline
+from gateway.inbox import gathering, sqlite_put, sqlite_settle
 from gateway.inbox.disk_space import SpaceGauge
+from gateway.inbox.gathering import Gathering
 from gateway.inbox.intake import Bounds, Standing, refusal
 from gateway.inbox.lock import ServingLock
 from gateway.inbox.pace import Pace
-from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS, last_key
+from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS
 from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
 from gateway.inbox.sqlite_put import Put
+from gateway.inbox.sqlite_settle import Settle
+from gateway.inbox.sqlite_timeline import Timeline
 from gateway.inbox.sqlite_wal import Checkpoints
 from gateway.model import Receipt
 
@@ -36,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    work: Callable[[apsw.Connection], Any] | Put
+    work: Callable[[apsw.Connection], Any] | Put | Settle
     now: int
     future: asyncio.Future[Any]
     size: int
@@ -45,6 +49,8 @@ class _Waiting:
         """Do this work by itself."""
         if isinstance(self.work, Put):
             return sqlite_put.put(connection, [self.work])[0]
+        if isinstance(self.work, Settle):
+            return sqlite_settle.settle(connection, [self.work])[0]
         return self.work(connection)
 
 
@@ -71,6 +77,8 @@ class Writer:
         self._bounds = bounds
         self._gauge = gauge
         self._on_commit = on_commit
+        self._timeline = Timeline(connection)
+        self._gathering = Gathering(clock)
         self._pace = Pace(clock, GROUP_LIMIT)
         self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -84,10 +92,13 @@ class Writer:
     def run(self, work: Put, now: int, *, intake: int | None = None) -> asyncio.Future[list[Receipt]]: ...
 
     @overload
+    def run(self, work: Settle, now: int) -> asyncio.Future[list[LeaseLost | None]]: ...
+
+    @overload
     def run(self, work: Callable[[apsw.Connection], T], now: int) -> asyncio.Future[T]: ...
 
     def run(
-        self, work: Callable[[apsw.Connection], Any] | Put, now: int, *, intake: int | None = None
+        self, work: Callable[[apsw.Connection], Any] | Put | Settle, now: int, *, intake: int | None = None
     ) -> asyncio.Future[Any]:
         """Do `work`, which is told `now`, in the next transaction; the future has its result when it is durable.
 
@@ -123,7 +134,7 @@ class Writer:
         waiters: list[_Waiting] = []
         try:
             while not self._finished:
-                waiters = self._next_group()
+                self._gather(waiters)
                 idle = not waiters
                 if waiters:
                     self._pace.begin()
@@ -145,20 +156,24 @@ class Writer:
         if waiters:
             self._announce(waiters, [InboxUnavailable(str(self.failure)) for _ in waiters])
 
-    def _next_group(self) -> list[_Waiting]:
-        """Wait for operations and return all that there are, none after a while without any."""
-        group: list[_Waiting] = []
-        try:
-            waiting = self._queue.get(timeout=IDLE_SECONDS)
-            while waiting is not None:
+    def _gather(self, group: list[_Waiting]) -> None:
+        """Wait for operations and add all that there are, none after a while without any."""
+        self._take(group, IDLE_SECONDS)
+        if group and not self._finished and self._gathering.is_worth_it(found := len(group)):
+            time.sleep(gathering.SECONDS)
+            self._take(group, 0)
+            self._gathering.waited(found, len(group))
+        self._gathering.gone(len(group))
+
+    def _take(self, group: list[_Waiting], patience: float) -> None:
+        """Add what waits, up to the limit, and the first of it within so many seconds."""
+        with contextlib.suppress(queue.Empty):
+            while len(group) < GROUP_LIMIT:
+                waiting = self._queue.get(timeout=patience) if patience and not group else self._queue.get_nowait()
+                if waiting is None:
+                    self._finished = True
+                    return
                 group.append(waiting)
-                if len(group) == GROUP_LIMIT:
-                    return group
-                waiting = self._queue.get_nowait()
-        except queue.Empty:
-            return group
-        self._finished = True
-        return group
 
     def _commit(self, group: list[_Waiting]) -> list[Any]:
         """Return one outcome per operation: its result, or the exception its waiter gets."""
@@ -168,8 +183,7 @@ class Writer:
             outcomes = self._do_all(group)
             failpoint("before_commit")
             self._connection.execute("COMMIT")
-            if any(isinstance(waiting.work, Put) for waiting in group):
-                self._lock.mark_key(last_key(self._connection))
+            self._lock.mark_key(_last_key(group, outcomes))
         except (apsw.Error, MemoryError) as error:
             no_room, told = out_of_room(self._connection, error), unavailable(self._connection, error)
             self._note_failure(error)
@@ -195,16 +209,23 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(waiting.operation) for waiting in group]
         if self._connection.total_changes() != changes:
-            sqlite_timeline.note(self._connection, max(waiting.now for waiting in group))
+            self._timeline.note(max(waiting.now for waiting in group))
         return outcomes
 
     def _do_together(self, group: list[_Waiting]) -> list[Any]:
+        """Do all puts by the statements of one, and so with all settlements; then the others, one after another."""
         puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
         receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
-        return [
-            next(receipts) if isinstance(waiting.work, Put) else waiting.operation(self._connection)
-            for waiting in group
-        ]
+        settles = [waiting.work for waiting in group if isinstance(waiting.work, Settle)]
+        losses = iter(sqlite_settle.settle(self._connection, settles) if settles else [])
+        return [self._outcome(waiting, receipts, losses) for waiting in group]
+
+    def _outcome(
+        self, waiting: _Waiting, receipts: Iterator[list[Receipt]], losses: Iterator[list[LeaseLost | None]]
+    ) -> Any:
+        if isinstance(waiting.work, Put):
+            return next(receipts)
+        return next(losses) if isinstance(waiting.work, Settle) else waiting.operation(self._connection)
 
     def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:
         self._connection.execute("SAVEPOINT operation")
@@ -219,6 +240,7 @@ class Writer:
         return outcome
 
     def _roll_back(self) -> None:
+        self._timeline.rolled_back()
         if self._connection.in_transaction:
             with contextlib.suppress(apsw.Error):  # the COMMIT's error is the one to tell
                 self._connection.execute("ROLLBACK")
@@ -256,3 +278,14 @@ class Writer:
                 waiting.future.set_exception(outcome)
             else:
                 waiting.future.set_result(outcome)
+
+
+def _last_key(group: list[_Waiting], outcomes: list[Any]) -> int:
+    """Return the greatest key that the puts of a group were told, 0 without any."""
+    told = [
+        receipt.key
+        for waiting, outcome in zip(group, outcomes, strict=True)
+        if isinstance(waiting.work, Put) and not isinstance(outcome, Exception)
+        for receipt in outcome
+    ]
+    return max(told, default=0)

@@ -26,6 +26,7 @@ SAMPLED = "01"
 
 _NOT_ZERO = 1 << 64 | 1  # neither id may be zero
 _ID = 1 << 64
+_RANDOM_BITS = 144  # 80 of the trace's id, of which W3C wants the last 56 to be, and the 64 of the span's
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SERVER_FAULT = 500
 _UNTRACED = Sending("", 0.0)
@@ -34,23 +35,30 @@ _UNTRACED = Sending("", 0.0)
 class Traces:
     """Decides what is traced, and says it in spans. Without `exporter` there are ids alone, and nothing is sampled.
 
-    `ratio` is the share of requests that are sampled. `event_api` is the URL that events are sent to, without the key;
-    it may be replaced.
+    `wall` tells unix milliseconds, with which the id of a trace begins. `ratio` is the share of requests that are
+    sampled. `event_api` is the URL that events are sent to, without the key; it may be replaced.
     """
 
     def __init__(
-        self, rng: random.Random, *, ratio: float = 0.0, exporter: Exporter | None = None, event_api: str = ""
+        self,
+        rng: random.Random,
+        *,
+        wall: Callable[[], int],
+        ratio: float = 0.0,
+        exporter: Exporter | None = None,
+        event_api: str = "",
     ) -> None:
         self.event_api = event_api
         # Ids are to be unique and not secret, and asking the kernel for each would be most of what they cost.
         self._rng = random.Random(rng.getrandbits(256))  # noqa: S311
+        self._wall = wall
         self._bound = round(ratio * _ID) if exporter else 0
         self._exporter = exporter
         self._failed: dict[int, str] = {}  # the last attempt of entries by their keys; the oldest are forgotten
 
     def begin(self) -> str:
         """Return a W3C traceparent with fresh ids, sampled or not. https://www.w3.org/TR/trace-context/."""
-        bits = self._rng.getrandbits(192) | _NOT_ZERO
+        bits = self._ids()
         return _traceparent(bits >> 64, bits % _ID, sampled=(bits >> 64) % _ID < self._bound)
 
     def takes(self, traceparent: str, seconds: float, *, failed: bool) -> bool:
@@ -97,7 +105,7 @@ class Traces:
         entries = [member.lease.entry for member in batch.members]
         carried = [entry.delivery for entry in entries if entry.delivery.traceparent.endswith(SAMPLED)]
         before = {self._failed[entry.key] for entry in entries if entry.key in self._failed} if self._failed else ()
-        bits = self._rng.getrandbits(192) | _NOT_ZERO
+        bits = self._ids()
         traceparent = _traceparent(bits >> 64, bits % _ID, sampled=bool(carried or before))
         return Sending(traceparent, time.perf_counter(), carried, sorted(before))
 
@@ -139,6 +147,14 @@ class Traces:
         if self._exporter:
             await self._exporter.close()
 
+    def _ids(self) -> int:
+        """Return the bits of a trace's id and of a span's.
+
+        The time comes first, so that a store which finds deliveries by their traces adds each at the end of its index.
+        Sampling goes by the last 64 bits. https://www.w3.org/TR/trace-context-2/#random-trace-id-flag.
+        """
+        return self._wall() << _RANDOM_BITS | self._rng.getrandbits(_RANDOM_BITS) | _NOT_ZERO
+
     def _child(self, traceparent: str) -> str:
         return _traceparent(int(traceparent[3:35], 16), self._rng.getrandbits(64) | 1, sampled=True)
 
@@ -154,14 +170,20 @@ class Traces:
 
 
 def opened(
-    rng: random.Random, *, exported: bool, ratio: float, event_api: str, on_dropped: Callable[[str, int], None]
+    rng: random.Random,
+    *,
+    wall: Callable[[], int],
+    exported: bool,
+    ratio: float,
+    event_api: str,
+    on_dropped: Callable[[str, int], None],
 ) -> Traces:
     """Return traces that are exported or not; the library for it is imported only where they are.
 
     Raises ConfigError where one of its own variables cannot be used.
     """
     if not exported:
-        return Traces(rng)
+        return Traces(rng, wall=wall)
     from gateway.telemetry.otlp import SpanExport  # noqa: PLC0415 - it would slow down every start
 
     try:
@@ -169,7 +191,7 @@ def opened(
     except ValueError as error:
         fault = f"OpenTelemetry's variables: {str(error).rstrip('.')}; mend or unset it, docs/traces.md lists them"
         raise ConfigError([fault]) from None
-    return Traces(rng, ratio=ratio, exporter=export, event_api=event_api)
+    return Traces(rng, wall=wall, ratio=ratio, exporter=export, event_api=event_api)
 
 
 def claimed(values: Sequence[str]) -> str:

@@ -16,8 +16,10 @@ from gateway.inbox.intake import Bounds
 from gateway.inbox.sqlite import SqliteInbox
 from gateway.inbox.sqlite_connection import open_reader
 from gateway.inbox.sqlite_reader import Reader
+from gateway.model import State
 from tests.inbox.hold import Hold
-from tests.inbox.samples import LEASE, NOW, delivery, keep
+from tests.inbox.samples import LEASE, NOW, answered, delivery, keep
+from tests.inbox.watch import watch
 
 
 @pytest.fixture
@@ -51,16 +53,7 @@ async def puts(inbox: SqliteInbox, number: int) -> None:
 
 def watch_commits(inbox: SqliteInbox) -> list[str]:
     """Return a list that gets one item for each commit; a held operation's own commit is the first."""
-    commits: list[str] = []
-
-    def note(_cursor: apsw.Cursor, statement: str, _values: object) -> bool:
-        if statement == "COMMIT":
-            commits.append(statement)
-        return True
-
-    assert inbox._serving
-    inbox._serving.opened.connection.set_exec_trace(note)
-    return commits
+    return watch(inbox, "COMMIT")
 
 
 async def names(inbox: SqliteInbox) -> list[str]:
@@ -137,6 +130,44 @@ async def test_an_operation_that_fails_fails_alone(inbox: SqliteInbox, hold: Hol
     await first
     assert await names(inbox) == ["a", "b"]
     assert inbox.failure is None
+
+
+async def test_settlements_of_one_commit_are_told_apart(inbox: SqliteInbox) -> None:
+    """Of two operations that settle one lease the first does, each at its own time; both share their statements."""
+    await keep(inbox, "a", "b", "c")
+    a, b, c = await inbox.lease(3, LEASE, NOW)
+    hold = Hold(inbox)
+    await hold.taken()
+    told = ([(a, answered(a)), (b, answered(b))], [(c, answered(c)), (b, answered(b, reason="late"))])
+    tasks = [asyncio.create_task(inbox.settle(each, NOW + n)) for n, each in enumerate(told)]
+    await asyncio.sleep(0)
+    updates = watch(inbox, "UPDATE entries")
+    await hold.release()
+    first, second = await asyncio.gather(*tasks)
+    assert first == [None, None]
+    assert second[0] is None
+    assert str(second[1]).startswith(f"the lease on entry {b.entry.key} is no longer held")
+    assert len(updates) == 1
+    settled = {history.entry.delivery.id: history for history in await inbox.search(Query())}
+    assert {name: history.settled_at for name, history in settled.items()} == {"a": NOW, "b": NOW, "c": NOW + 1}
+    assert settled["b"].entry.reason == ""
+
+
+async def test_a_settlement_that_fails_fails_alone(inbox: SqliteInbox) -> None:
+    """One operation with a fault is undone, and those that share its statements are done without it."""
+    await keep(inbox, "a", "b")
+    a, b = await inbox.lease(2, LEASE, NOW)
+    hold = Hold(inbox)
+    await hold.taken()
+    told = ([(a, answered(a))], [(b, answered(b, reason="\ud800"))])
+    tasks = [asyncio.create_task(inbox.settle(each, NOW)) for each in told]
+    await asyncio.sleep(0)
+    await hold.release()
+    first, second = await asyncio.gather(*tasks, return_exceptions=True)
+    assert first == [None]
+    assert isinstance(second, UnicodeEncodeError)
+    states = {history.entry.delivery.id: history.entry.state for history in await inbox.search(Query())}
+    assert states == {"a": State.FORWARDED, "b": State.LEASED}
 
 
 async def test_a_close_finishes_what_was_accepted(tmp_path: Path, inbox: SqliteInbox, hold: Hold) -> None:

@@ -19,6 +19,7 @@ from tests.mapped import delivery
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "traces.md").read_text()
 ACCEPTED = Verdict("accepted", Rest.NONE, Effect.HEALTHY, accepted=1)
+NOW = 1_764_000_000_123
 FAILED = Verdict("unreachable", Rest.AGAIN, Effect.BACK_OFF)
 
 
@@ -39,7 +40,7 @@ class Kept:
 def traces(ratio: float = 1.0, event_api: str = "https://inn.gs") -> tuple[Traces, Kept]:
     """Return traces, and what they are exported to."""
     kept = Kept()
-    return Traces(random.Random(7), ratio=ratio, exporter=kept, event_api=event_api), kept
+    return Traces(random.Random(7), wall=lambda: NOW, ratio=ratio, exporter=kept, event_api=event_api), kept
 
 
 def batch(*traceparents: str, attempts: int = 0, first: int = 1) -> Batch:
@@ -81,9 +82,20 @@ def test_sampled_as_the_sdk_samples(ratio: float) -> None:
         )
 
 
+def test_ids_ascend_with_time_and_end_at_random() -> None:
+    """The milliseconds come first, so that an index of ids grows at its end; 80 bits, none always set, differ."""
+    wall = iter(range(NOW, NOW + 1_000))
+    made = Traces(random.Random(7), wall=wall.__next__)
+    ids = [made.begin().split("-")[1] for _ in range(1_000)]
+    assert [int(trace[:12], 16) for trace in ids] == list(range(NOW, NOW + 1_000))
+    ends = [int(trace[12:], 16) for trace in ids]
+    assert [any(end >> bit & 1 for end in ends) for bit in range(80)] == [True] * 80
+    assert [all(end >> bit & 1 for end in ends) for bit in range(80)] == [True] + [False] * 79
+
+
 def test_nothing_is_sampled_without_an_exporter() -> None:
     """Without a collector there are ids alone, and no request to the event API has a traceparent."""
-    made = Traces(random.Random(7), ratio=1.0)
+    made = Traces(random.Random(7), wall=lambda: NOW, ratio=1.0)
     assert made.begin().endswith("-00")
     assert not made.takes("-01", 100.0, failed=True)
     assert send(made, batch(made.begin()), FAILED) == ""

@@ -100,6 +100,7 @@ class Forwarder:
                 self._changed.clear()
                 continue
             await self._slots.acquire()
+            await self._supply.gather()
             leases = await self._supply.next()
             if self._stopping:
                 await self._supply.give_back(leases)

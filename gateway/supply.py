@@ -17,6 +17,8 @@ from gateway.telemetry.logs import Log
 # With nothing due it looks again after a while; soon at first where other gateways may have taken something in.
 LEAST_IDLE_SECONDS, IDLE_SECONDS = 0.02, 0.5
 MOST_LEASED = 1_024
+# A request costs as much as some twenty events do, so that while requests follow each other they wait for company.
+GATHER_SECONDS, ENOUGH = 0.01, 64
 # Slots that troubled sources may hold together, so that the others always have some.
 SLOTS_APART = 2
 # How long (ms) an entry that was handed over may wait for a slot: its lease runs already.
@@ -53,6 +55,7 @@ class Supply:
         self._late = late
         self._disk_is_next = True
         self._looked_at = 0
+        self._taken_at = 0.0
         self.handed = HandOver(sender, self._note_taken, lease_ms)
         self._hands_over = inbox.hand_over_to(self.handed)
         self._idle = self._least_idle = IDLE_SECONDS if self._hands_over else LEAST_IDLE_SECONDS
@@ -72,11 +75,18 @@ class Supply:
         await self._clock.wait(self._arrived, self._idle)
         self._idle = min(self._idle * 2, IDLE_SECONDS)
 
+    async def gather(self) -> None:
+        """Wait a moment for company of what was handed over, where something was taken just now."""
+        since = asyncio.get_running_loop().time() - self._taken_at
+        if 0 < self.handed.waiting < ENOUGH and since < GATHER_SECONDS:
+            await asyncio.sleep(GATHER_SECONDS - since)
+
     async def next(self) -> list[Lease]:
         """Return what may be sent now: while the lane is not healthy one entry, of an untroubled source if there is."""
         self._arrived.clear()
         if leases := await self._next():
             self._idle = self._least_idle
+            self._taken_at = asyncio.get_running_loop().time()
         return leases
 
     async def _next(self) -> list[Lease]:

@@ -178,7 +178,7 @@ async def test_redirects_are_not_followed(bench: Bench, status: int) -> None:
     bench.event_api.answer_next(Answer(status, {"Location": f"{bench.event_api.url}/e/elsewhere"}))
     await bench.put("d1")
     await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
-    await bench.reach(pending=1)
+    await bench.attempted("d1")
     assert bench.sender.lane.state == "paused"
     assert "redirect" in bench.sender.lane.reason
 
@@ -188,7 +188,7 @@ async def test_retry_after_is_honoured(bench: Bench) -> None:
     bench.event_api.answer_next(Answer(429, {"Retry-After": "120"}))
     await bench.put("d1")
     await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
-    await bench.reach(pending=1)
+    await bench.attempted("d1")
     assert bench.sender.lane.state == "failing"
     waited = bench.sender.lane.wait(bench.clock.now())
     assert 60 < waited <= 120

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway import hand_over
+from gateway import hand_over, supply
 from gateway.dev.faults import Answer
 from gateway.model import Lease, State
 from gateway.supply import MOST_HANDED_MS
@@ -43,6 +43,21 @@ async def test_the_steady_state_reads_nothing_back(bench: Bench, monkeypatch: py
     assert leased == []
     assert sorted(event.id for event in bench.event_api.events[1:]) == sorted(name_of(n) for n in range(200))
     assert (await bench.history("d7")).attempts[0].number == 1
+
+
+async def test_entries_that_follow_each_other_share_a_request(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes soon after a request waits a moment for company, and not once there is enough."""
+    monkeypatch.setattr(supply, "GATHER_SECONDS", 2.0)
+    await opened(bench)
+    for n in range(3):
+        await bench.put(f"d{n}")
+    await bench.reach(forwarded=4)
+    assert len(bench.event_api.requests) == 2
+    monkeypatch.setattr(supply, "GATHER_SECONDS", 60.0)
+    monkeypatch.setattr(supply, "ENOUGH", 5)
+    await bench.put(*[f"e{n}" for n in range(5)])
+    await bench.reach(forwarded=9)
+    assert len(bench.event_api.requests) == 3
 
 
 async def test_more_than_there_is_room_for_waits_on_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

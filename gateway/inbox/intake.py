@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.inbox.disk_space import MIB, Space, SpaceLevel
 from gateway.model import Delivery
+from gateway.value import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Bounds:
     wait_seconds: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Standing:
     """What waits for a commit, how long one more operation would wait (seconds), and the space of a disk of its own."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import apsw
@@ -14,6 +13,7 @@ from gateway.inbox.contract import Taker
 from gateway.inbox.rows import body_row, trace_id
 from gateway.inbox.sqlite_connection import insert, over, rows
 from gateway.model import Delivery, Entry, Lease, Receipt, State
+from gateway.value import value
 
 # The last key, and the numbers of the deliveries of which the id or the digest is there, whether remembered or not.
 _CLAIMED = """
@@ -38,7 +38,7 @@ _KEEP_ENTRY = (
 _KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) {values}"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Put:
     """Deliveries to keep at `now` and to remember until `until`; with `count_secrets` their secrets are counted.
 
@@ -68,7 +68,7 @@ class Put:
 _Sought = tuple[int, str, str, bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _New:
     """One delivery, the put it is of, and the key that its entry gets if it is none's re-send."""
 

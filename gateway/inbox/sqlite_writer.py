@@ -8,7 +8,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 import apsw
@@ -28,6 +27,7 @@ from gateway.inbox.sqlite_settle import Settle
 from gateway.inbox.sqlite_timeline import Timeline
 from gateway.inbox.sqlite_wal import Checkpoints
 from gateway.model import Receipt
+from gateway.value import value
 
 # A commit costs one fsync whatever it holds; beyond this size there is little left to share.
 GROUP_LIMIT = 256
@@ -38,7 +38,7 @@ IDLE_SECONDS = 1.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Waiting:
     work: Callable[[apsw.Connection], Any] | Put | Settle
     now: int

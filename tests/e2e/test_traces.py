@@ -150,7 +150,7 @@ async def test_what_is_traced_whatever_the_ratio(collector: OtlpReceiver, idle_w
         {"gateway.source": "stripe", "gateway.outcome": "rejected"},
         {"gateway.source": "unknown", "gateway.outcome": "rejected"},
     ]
-    assert [span.attributes["gateway.reason"] for span in refused] == ["signature_malformed", "unknown_source"]
+    assert [span.attributes["gateway.reason"] for span in refused] == ["timestamp_malformed", "unknown_source"]
     assert [span.error for span in refused] == ["", ""]  # a client's mistake is no error of a server
     [dead] = collector.named(names.DEAD_LETTER_SPAN)
     assert (dead.kind, dead.parent, dead.error) == ("INTERNAL", "", "transform_failed")

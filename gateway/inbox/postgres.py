@@ -50,7 +50,8 @@ LOOK_SECONDS = 2.0
 
 _PUT = Terms(statement_ms=5_000)
 # A lease that a crash undoes is only taken again; who had it finds that out when it settles.
-_LEASE = Terms(durable=False)
+_LEASE = Terms(durable=False, by_key=True)
+_SETTLE = Terms(by_key=True)
 _WRITE = Terms()
 _READ = Terms(read_only=True)
 _DROP = Terms(statement_ms=60_000, lock_ms=500)
@@ -193,7 +194,7 @@ class PostgresInbox:
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        answers = await self._write(lambda db: postgres_settle.settle(db, settlements, now), now)
+        answers = await self._write(lambda db: postgres_settle.settle(db, settlements, now), now, _SETTLE)
         self._floors.lower(min((s.due_at for _, s in settlements if s.due_at is not None), default=now))
         return answers
 

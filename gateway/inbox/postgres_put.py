@@ -19,14 +19,15 @@ from gateway.model import Delivery, Receipt
 # Each round loses ids to who claims them at the same moment, and then finds them known.
 MOST_ROUNDS = 20
 
+# One look into an index for each, whatever the planner makes of a table that has no statistics yet.
 _KNOWN = """
-SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at
-FROM unnest($1::text[], $2::text[]) AS sent (source, delivery_id)
-JOIN dedupe d ON d.source = sent.source AND d.delivery_id = sent.delivery_id
+SELECT d.* FROM unnest($1::text[], $2::text[]) AS sent (source, delivery_id) CROSS JOIN LATERAL (
+  SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at FROM dedupe d
+  WHERE d.source = sent.source AND d.delivery_id = sent.delivery_id LIMIT 1) d
 UNION
-SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at
-FROM unnest($3::text[], $4::bytea[]) AS sent (source, digest)
-JOIN dedupe d ON d.source = sent.source AND d.digest = sent.digest
+SELECT d.* FROM unnest($3::text[], $4::bytea[]) AS sent (source, digest) CROSS JOIN LATERAL (
+  SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at FROM dedupe d
+  WHERE d.source = sent.source AND d.digest = sent.digest LIMIT 1) d
 """
 
 # Who waits for another's claim must not be waited for by it, so all claim in one order.

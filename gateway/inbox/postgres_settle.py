@@ -19,15 +19,16 @@ WITH given AS MATERIALIZED (
       transform_ms)
 ), done AS (
   DELETE FROM queue q USING given g WHERE q.key = g.key AND q.lease = g.token AND g.state <> 'pending'
-  RETURNING g.n, q.key, q.source, q.due_at, coalesce(g.attempts, q.attempts) AS attempts, q.generation,
-    coalesce(g.transform, q.transform) AS transform, coalesce(g.transform_ms, q.transform_ms) AS transform_ms
+  RETURNING g.n, q.key, q.source, g.state, q.due_at, coalesce(g.attempts, q.attempts) AS attempts, q.generation,
+    g.reason, g.rejections, g.rejected_at, coalesce(g.transform, q.transform) AS transform,
+    coalesce(g.transform_ms, q.transform_ms) AS transform_ms
 ), outcome AS (
   INSERT INTO outcomes
     (key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, settled_at, transform,
       transform_ms)
-  SELECT done.key, done.source, g.state, done.due_at, done.attempts, done.generation, g.reason, g.rejections,
-    g.rejected_at, $14::bigint, done.transform, done.transform_ms
-  FROM done JOIN given g ON g.n = done.n
+  SELECT key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, $14::bigint, transform,
+    transform_ms
+  FROM done
 ), again AS (
   UPDATE queue q SET lease = NULL, leased_until = NULL, due_at = g.due_at, attempts = coalesce(g.attempts, q.attempts),
     reason = g.reason, rejections = g.rejections, rejected_at = g.rejected_at, batch = g.batch, position = g.position,

@@ -105,11 +105,15 @@ class _Group:
 async def put(connection: Connection, sent: Sequence[Sent]) -> list[Receipt]:
     """Claim ids and digests and keep what is new, or count re-sends; a re-send claims nothing.
 
+    As almost everything is new, it is claimed first, and only what was not got is looked for. Where two have an id or a
+    digest in common, what the second one is depends on whether the first is new, so those are looked for before.
+
     Several gateways may claim one id at the same moment: one of them gets it, and the others look again.
     """
     group = _Group(sent)
+    known = [] if _are_apart(sent) else await _known(connection, sent)
     for _ in range(MOST_ROUNDS):
-        claims, expired = _resolve(group, await _known(connection, sent))
+        claims, expired = _resolve(group, known)
         if expired:
             await connection.execute(_FORGET_EXPIRED, *columns(expired, 3))
         rows = [_row(n, sent[n]) for n in claims]
@@ -118,6 +122,7 @@ async def put(connection: Connection, sent: Sequence[Sent]) -> list[Receipt]:
         if len(claimed) == len(claims):
             await _count_resends(connection, group)
             return [await _receipt(connection, group, n) for n in range(len(sent))]
+        known = await _known(connection, [one for n, one in enumerate(sent) if n not in group.keys])
     raise InboxUnavailable("others claimed the same ids again and again; send again")
 
 
@@ -159,6 +164,12 @@ def _names(delivery: Delivery) -> list[tuple[str, str | bytes]]:
     source = kept(delivery.source)
     by_id = (source, name(delivery.id))
     return [by_id, (source, bytes.fromhex(delivery.digest))] if delivery.digest else [by_id]
+
+
+def _are_apart(sent: Sequence[Sent]) -> bool:
+    """Tell whether no two deliveries have an id or a digest of one source in common."""
+    names = [known_by for one in sent for known_by in _names(one.delivery)]
+    return len(set(names)) == len(names)
 
 
 async def _known(connection: Connection, sent: Sequence[Sent]) -> list[Any]:

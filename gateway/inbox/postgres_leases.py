@@ -74,10 +74,15 @@ UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM free
 WHERE q.key = free.key AND (SELECT count(*) FROM free) = (SELECT count(*) FROM queue WHERE batch = $1)
 RETURNING q.key
 """
+# One look into an index for each row, and the bounds of the keys tell the planner in which days.
+_OF_THAT_DAY = "LATERAL (SELECT * FROM {table} WHERE key = leased.key AND key BETWEEN $2 AND $3 LIMIT 1)"
 _ENTRIES = f"""
-SELECT {WIDE} FROM unnest($1::bigint[]) AS leased (key) JOIN entries e ON e.key = leased.key
-JOIN queue q ON q.key = leased.key LEFT JOIN outcomes o ON false LEFT JOIN frozen f ON f.key = leased.key
-LEFT JOIN bodies b ON b.key = leased.key LEFT JOIN dedupe d ON false
+SELECT {WIDE} FROM unnest($1::bigint[]) AS leased (key)
+JOIN {_OF_THAT_DAY.format(table="entries")} e ON true
+JOIN {_OF_THAT_DAY.format(table="queue")} q ON true
+LEFT JOIN {_OF_THAT_DAY.format(table="bodies")} b ON true
+LEFT JOIN {_OF_THAT_DAY.format(table="frozen")} f ON true
+LEFT JOIN outcomes o ON false LEFT JOIN dedupe d ON false
 ORDER BY q.position, q.due_at, q.key
 """  # noqa: S608 - fixed fragments
 
@@ -125,5 +130,5 @@ async def lease(connection: Connection, terms: Terms, floors: Floors) -> list[En
 
 
 async def _entries(connection: Connection, keys: list[int]) -> list[Entry]:
-    records: list[Any] = await connection.fetch(_ENTRIES, keys)
+    records: list[Any] = await connection.fetch(_ENTRIES, keys, min(keys), max(keys))
     return [entry(record) for record in records]

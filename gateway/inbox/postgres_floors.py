@@ -8,9 +8,11 @@ counts. https://www.postgresql.org/docs/current/routine-vacuuming.html
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gateway.inbox.postgres_connections import Connection
 from gateway.inbox.postgres_leases import Floors
+from gateway.model import Entry
 
 # A put that is still on its way to its commit may be due this much earlier than now. One that took longer is found by
 # the next look, which starts that much lower, and anything else by the one that looks from the very beginning.
@@ -46,9 +48,18 @@ class FloorGauge:
         self._due_during_lease = math.inf
         return self.floors
 
-    def end_lease(self, oldest: int) -> None:
-        """Tell how old the oldest was that a lease of all sources found, so that nothing older is left to be found."""
-        self.floors.due = max(self.floors.due, int(min(oldest - COMMIT_MS, self._due_during_lease)))
+    def end_lease(self, found: Sequence[Entry], limit: int, now: int) -> None:
+        """Tell what a lease of all sources at `now` found, as nothing older is left; a frozen batch tells nothing.
+
+        What it left because of its size, the next look finds.
+        """
+        if found and found[0].frozen:
+            return
+        if found:
+            oldest = min(entry.due_at for entry in found)
+            self.floors.due = max(self.floors.due, int(min(oldest - COMMIT_MS, self._due_during_lease)))
+        if len(found) < limit:
+            self.floors.leased = max(self.floors.leased, now - COMMIT_MS)
 
     def lower(self, due_at: int) -> None:
         """Tell that something became due at a time."""

@@ -184,11 +184,16 @@ class PostgresInbox:
         token, until = secrets.token_hex(16), now + duration_ms
         terms = postgres_leases.Terms(limit, now, until, token, exclude)
         floors = self._floors.begin_lease()
-        entries = await self._write(lambda db: postgres_leases.lease(db, terms, floors), now, _LEASE, changed=bool)
+        leased = await self._write(
+            lambda db: postgres_leases.lease(db, terms, floors),
+            now,
+            _LEASE,
+            changed=lambda found: bool(found.entries),
+        )
         if not exclude:
-            self._floors.end_lease(entries, limit, now)
+            self._floors.end_lease(leased, now)
         self._floors.lower_leased(until)
-        return [Lease(entry, token, until) for entry in entries]
+        return [Lease(entry, token, until) for entry in leased.entries]
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""

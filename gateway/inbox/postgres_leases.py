@@ -62,6 +62,7 @@ WITH waiting AS MATERIALIZED (
   UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM taken WHERE q.key = taken.key RETURNING q.key
 )
 SELECT key, NULL AS batch FROM leased UNION ALL SELECT NULL, batch FROM turn
+UNION ALL (SELECT NULL, NULL FROM candidates WHERE expired LIMIT 1)
 """  # noqa: S608 - fixed fragments
 _LEASE_BATCH = """
 WITH members AS MATERIALIZED (
@@ -110,23 +111,33 @@ class Floors:
     leased: int = 0
 
 
-async def lease(connection: Connection, terms: Terms, floors: Floors) -> list[Entry]:
-    """Lease the oldest free entries, or the frozen batch that is older than all of them; return them in order."""
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What a lease took, in order, and whether any lease had ended by then, be it taken over or not."""
+
+    entries: list[Entry]
+    ended: bool
+
+
+async def lease(connection: Connection, terms: Terms, floors: Floors) -> Leased:
+    """Lease the oldest free entries, or the frozen batch that is older than all of them."""
     excluded = [kept(source) for source in terms.exclude]
+    ended = False
     for _ in range(TRIES):
         found = await connection.fetch(
             _LEASE, terms.limit, terms.now, terms.until, terms.token, excluded,
             floors.due, floors.leased, LEAST_SHARE, LEASED_BYTES,
         )  # fmt: skip
-        keys = [key for key, batch in found if batch is None]
+        keys = [key for key, _ in found if key is not None]
+        ended = any(key is None and batch is None for key, batch in found)
         if turn := next((batch for _, batch in found if batch is not None), None):
             members = await connection.fetch(_LEASE_BATCH, turn, terms.now, terms.until, terms.token, excluded)
             keys = [key for (key,) in members]
         if keys:
-            return await _entries(connection, keys)
+            return Leased(await _entries(connection, keys), ended)
         if turn is None:
             break
-    return []
+    return Leased([], ended)
 
 
 async def _entries(connection: Connection, keys: list[int]) -> list[Entry]:

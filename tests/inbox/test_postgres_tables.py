@@ -287,10 +287,11 @@ async def test_a_lease_does_not_step_over_leases_that_are_settled(tables: Tables
     assert await inbox.lease(9, LEASE, now) == []
     floors = inbox._floors.floors
     assert await tables.cost(floors, now) * 2 < await tables.cost(replace(floors, leased=0), now)
-    await keep(inbox, "lost", now=now)
-    assert len(await inbox.lease(9, 2_000, now)) == 1
-    [lease] = await inbox.lease(9, LEASE, now + 2_001)
-    assert lease.entry.delivery.id == "lost"
+    await keep(inbox, "lost_1", "lost_2", now=now)
+    assert len(await inbox.lease(9, 2_000, now)) == 2
+    for name in ("lost_1", "lost_2"):  # what a lease leaves of those that ended, the next one finds
+        [lease] = await inbox.lease(1, LEASE, now + 60_000)
+        assert lease.entry.delivery.id == name
     await pin.close()
 
 

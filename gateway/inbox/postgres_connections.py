@@ -25,7 +25,7 @@ IDLE_MS = 1_000
 LOCK_MS = 2_000
 TRIES = 3
 APPLICATION = "webhook-gateway"
-_BY_KEY = "".join(f";SET LOCAL enable_{way} TO off" for way in ("hashjoin", "mergejoin", "seqscan"))
+_BY_KEY = ";SET LOCAL enable_seqscan TO off"
 
 Connection = Any
 """A connection of asyncpg; only its fetch, fetchrow, fetchval and execute are used outside this module."""
@@ -38,8 +38,8 @@ Work = Callable[[Connection], Awaitable[T]]
 class Terms:
     """How a transaction is run; what is not `durable` may be undone by a crash of the server, with all later such.
 
-    One that goes `by_key` looks each row up in an index: the planner, which knows nothing of a table that was filled a
-    moment ago and little of one that is emptied all the time, would rather read all of it.
+    One that goes `by_key` reads no table as a whole: the planner, who knows nothing of one that was filled a moment ago
+    and little of one that is emptied all the time, would sometimes rather do so.
     """
 
     statement_ms: int = 10_000

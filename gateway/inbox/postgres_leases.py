@@ -23,6 +23,7 @@ _FREE = "q.lease IS NULL AND q.batch IS NULL AND q.due_at BETWEEN $6 AND $2"
 # Looked for source by source, as the planner would else read the whole index once for all of them.
 # How many of each source are the oldest is found without a lock, and that many are then locked of those that nobody
 # else has: the next ones where the oldest are taken. A frozen batch that is older than all of them has its turn.
+# Rows are changed by a list of keys, as no join can then be made that reads the rest of the queue.
 _LEASE = f"""
 WITH waiting AS MATERIALIZED (
   SELECT s.source FROM sources s
@@ -59,7 +60,8 @@ WITH waiting AS MATERIALIZED (
     SELECT q.key FROM queue q WHERE q.key = c.key AND q.leased_until < $2 FOR UPDATE SKIP LOCKED) t
   WHERE c.expired AND NOT EXISTS (SELECT FROM turn)
 ), leased AS (
-  UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM taken WHERE q.key = taken.key RETURNING q.key
+  UPDATE queue q SET lease = $4::text, leased_until = $3::bigint WHERE q.key = ANY (ARRAY(SELECT key FROM taken))
+  RETURNING q.key
 )
 SELECT key, NULL AS batch FROM leased UNION ALL SELECT NULL, batch FROM turn
 UNION ALL (SELECT NULL, NULL FROM candidates WHERE expired LIMIT 1)
@@ -71,8 +73,9 @@ WITH members AS MATERIALIZED (
   SELECT key FROM members
   WHERE due_at <= $2 AND (lease IS NULL OR leased_until < $2) AND source <> ALL ($5::text[])
 )
-UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM free
-WHERE q.key = free.key AND (SELECT count(*) FROM free) = (SELECT count(*) FROM queue WHERE batch = $1)
+UPDATE queue q SET lease = $4::text, leased_until = $3::bigint
+WHERE q.key = ANY (ARRAY(SELECT key FROM free))
+  AND (SELECT count(*) FROM free) = (SELECT count(*) FROM queue WHERE batch = $1)
 RETURNING q.key
 """
 # One look into an index for each row, and the bounds of the keys tell the planner in which days.

@@ -1,7 +1,6 @@
 """The tables of a PostgreSQL inbox: made once, upgraded forward, parted by days, quick to lease from."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -16,84 +15,15 @@ import pytest
 from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.history import Query
 from gateway.inbox import postgres_days, postgres_put, postgres_schema
-from gateway.inbox.postgres import _LEASE as _LEASE_TERMS
-from gateway.inbox.postgres import _PUT, PostgresInbox
-from gateway.inbox.postgres import _SETTLE as _SETTLE_TERMS
-from gateway.inbox.postgres_connections import Connection, Connections, Terms
+from gateway.inbox.postgres import PostgresInbox
+from gateway.inbox.postgres_connections import Connections, Terms
 from gateway.inbox.postgres_days import BODY_TABLES, ENTRY_TABLES
-from gateway.inbox.postgres_leases import _ENTRIES, _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
-from gateway.inbox.postgres_put import _KNOWN
+from gateway.inbox.postgres_leases import Floors
 from gateway.inbox.postgres_schema import SCHEMA
-from gateway.inbox.postgres_settle import _SETTLE
 from gateway.model import ReplayMode, State, TransformRun
-from tests import postgres_schemas
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
-
-
-class Tables:
-    """The schema of one test, and a look at it past the inbox."""
-
-    def __init__(self, place: Path) -> None:
-        self.url, self.schema = postgres_schemas.of(place)
-        self.connection: asyncpg.Connection
-        self._opened: list[PostgresInbox] = []
-
-    async def open(self, *, migrate: bool = True) -> PostgresInbox:
-        """Open the inbox as a gateway does, with the slack of production."""
-        opened = await PostgresInbox.open(self.url, schema=self.schema, dedupe_window_ms=7 * DAY, migrate=migrate)
-        self._opened.append(opened)
-        return opened
-
-    async def close(self) -> None:
-        """Close everything."""
-        for inbox in self._opened:
-            await inbox.close()
-        await self.connection.close()
-
-    async def days(self, table: str) -> list[str]:
-        """Return the days of which a table has partitions, in order."""
-        found = await self.connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND relname LIKE $2",
-            self.schema,
-            f"{table}\\_2%",
-        )
-        return sorted(name.removeprefix(f"{table}_") for (name,) in found)
-
-    async def plan(self, statement: str, *values: object, terms: Terms) -> str:
-        """Return the plan of a statement in a transaction as the inbox begins one."""
-        await self.connection.execute(terms.begin(self.schema))
-        lines = await self.connection.fetch(f"EXPLAIN {statement}", *values)
-        await self.connection.execute("ROLLBACK")
-        return "\n".join(line for (line,) in lines)
-
-    async def cost(self, floors: Floors, now: int) -> int:
-        """Return how many pages a lease from these floors would read; it is undone."""
-        values: tuple[object, ...] = (
-            9,
-            now,
-            now + LEASE,
-            "token",
-            [],
-            floors.due,
-            floors.leased,
-            LEAST_SHARE,
-            LEASED_BYTES,
-        )
-        transaction = self.connection.transaction()
-        await transaction.start()
-        plan = await self.connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_LEASE}", *values)
-        await transaction.rollback()
-        return int(json.loads(plan)[0]["Plan"]["Shared Hit Blocks"])
-
-
-async def look(inbox: PostgresInbox, now: int) -> None:
-    """Let a gateway raise its floors, as it does every two seconds."""
-
-    async def raise_floors(db: Connection) -> None:
-        await inbox._floors.raise_(db, now)
-
-    await inbox._others.run(raise_floors, Terms())
+from tests.inbox.tables import Tables, look
 
 
 @pytest.fixture
@@ -269,56 +199,6 @@ async def test_a_lease_does_not_step_over_what_is_gone(tables: Tables) -> None:
     await look(other, now)
     assert [lease.entry.delivery.id for lease in await other.lease(9, LEASE, now)] == ["late"]
     await pin.close()
-
-
-async def test_a_lease_does_not_step_over_leases_that_are_settled(tables: Tables) -> None:
-    """Likewise the leases that would have ended meanwhile, from one lease to the next."""
-    inbox = await tables.open()
-    await keep(inbox, "first")
-    pin = await asyncpg.connect(tables.url, server_settings={"search_path": tables.schema})
-    await pin.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM queue")
-    now = inbox.time()
-    for batch in range(6):
-        now += 1_000
-        await inbox.put([delivery(f"evt_{batch}_{n}") for n in range(500)], now)
-        leases = await inbox.lease(1_000, 2_000, now)
-        await inbox.settle([(lease, answered(lease)) for lease in leases], now)
-    now += 3_000
-    assert await inbox.lease(9, LEASE, now) == []
-    floors = inbox._floors.floors
-    assert await tables.cost(floors, now) * 2 < await tables.cost(replace(floors, leased=0), now)
-    await keep(inbox, "lost_1", "lost_2", now=now)
-    assert len(await inbox.lease(9, 2_000, now)) == 2
-    for name in ("lost_1", "lost_2"):  # what a lease leaves of those that ended, the next one finds
-        [lease] = await inbox.lease(1, LEASE, now + 60_000)
-        assert lease.entry.delivery.id == name
-    await pin.close()
-
-
-# As many rows as a minute leaves, and tables that nobody has analyzed yet.
-FILL = """
-INSERT INTO dedupe SELECT 'acme', 'evt_' || n, NULL, $1 + n, 0, 9 FROM generate_series(1, 5000) n;
-INSERT INTO entries SELECT $1 + n, 'acme', 'hmac', 'evt_' || n, '', '', 0, NULL, 9 FROM generate_series(1, 5000) n;
-INSERT INTO bodies SELECT $1 + n, '', '', NULL FROM generate_series(1, 5000) n;
-INSERT INTO queue SELECT $1 + n, 'acme', 0, 0, 9 FROM generate_series(1, 5000) n;
-"""
-
-
-async def test_rows_are_looked_up_by_key(tables: Tables) -> None:
-    """No table is read as a whole for a batch, although the planner thinks that cheaper for a small one."""
-    inbox = await tables.open()
-    first = postgres_days.first_key(postgres_days.day_of(inbox.time()))
-    await tables.connection.execute(FILL.replace("$1", str(first)))
-    keys = [first + n for n in range(1, 1_001)]
-    names = [f"evt_{n}" for n in range(1, 1_001)]
-    known = await tables.plan(_KNOWN, ["acme"] * 1_000, names, [], [], terms=_PUT)
-    entries = await tables.plan(_ENTRIES, keys, keys[0], keys[-1], terms=_LEASE_TERMS)
-    none: list[list[object]] = [[None] * 1_000 for _ in range(8)]
-    settled = (list(range(1_000)), keys, ["token"] * 1_000, ["forwarded"] * 1_000, [0] * 1_000, *none)
-    settle = await tables.plan(_SETTLE, *settled, 0, terms=_SETTLE_TERMS)
-    for plan in (known, entries, settle):
-        assert "Index Scan" in plan
-        assert "Seq Scan" not in plan
 
 
 async def test_clocks_that_differ_are_told(tables: Tables) -> None:

@@ -14,7 +14,6 @@ from gateway.failpoints import failpoint
 from gateway.history import Activity, Counts, History, NamesSeen, Query, Replayed
 from gateway.inbox import (
     postgres_activity,
-    postgres_days,
     postgres_leases,
     postgres_prune,
     postgres_put,
@@ -30,11 +29,13 @@ from gateway.inbox.contract import Taker
 from gateway.inbox.disk_space import Space
 from gateway.inbox.intake import Bounds
 from gateway.inbox.postgres_connections import Connection, Connections, Terms
+from gateway.inbox.postgres_days import day_of
 from gateway.inbox.postgres_floors import FloorGauge
 from gateway.inbox.postgres_intake import Intake
 from gateway.inbox.postgres_put import Sent
 from gateway.inbox.postgres_server import examine
 from gateway.inbox.postgres_time import DatabaseTime
+from gateway.inbox.postgres_upkeep import Upkeep
 from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
 T = TypeVar("T")
@@ -46,11 +47,11 @@ INTAKE_CONNECTIONS = 2
 PATIENCE_SECONDS = 1.0
 # How long the rows of a day wait for the day to go as a whole: a day, and the time until the last of it is settled.
 SLACK_MS = 26 * 3_600_000
-LOOK_SECONDS = 2.0
 
 _PUT = Terms(statement_ms=5_000)
 # A lease that a crash undoes is only taken again; who had it finds that out when it settles.
-_LEASE = Terms(durable=False)
+_LEASE = Terms(durable=False, by_key=True)
+_SETTLE = Terms(by_key=True)
 _WRITE = Terms()
 _READ = Terms(read_only=True)
 _DROP = Terms(statement_ms=60_000, lock_ms=500)
@@ -72,10 +73,9 @@ class PostgresInbox:
         self._slack_ms = slack_ms
         self._time = DatabaseTime(time.monotonic)
         self._floors = FloorGauge()
-        self._days: set[int] = set()
+        self._upkeep = Upkeep(others, self._time, self._floors)
         self._sources: set[str] = set()
         self._intake: Intake | None = None
-        self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(
@@ -126,10 +126,9 @@ class PostgresInbox:
         self.alarms = (*self.alarms, *self._time.differences(int(time.time() * 1_000)))
         if not serving:
             return
-        await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)
+        await self._upkeep.begin()
         await self._for_intake.open()
         self._intake = Intake(self._keep, bounds=bounds, clock=time.monotonic)
-        self._keeper = asyncio.create_task(self._look_after_itself())
 
     @property
     def reached(self) -> int:
@@ -159,7 +158,7 @@ class PostgresInbox:
     async def _keep(self, group: Sequence[tuple[Sent, bool]]) -> list[Receipt]:
         sent = [one for one, _ in group]
         counted = [one.delivery for one, counts in group if counts]
-        await self._make_days({postgres_days.day_of(one.now) for one in sent}, self._for_intake)
+        await self._upkeep.make({day_of(one.now) for one in sent}, self._for_intake)
         if strangers := {one.delivery.source for one in sent} - self._sources:
             await self._for_intake.run(lambda db: postgres_put.name_sources(db, strangers), _WRITE)
             self._sources |= strangers
@@ -185,15 +184,20 @@ class PostgresInbox:
         token, until = secrets.token_hex(16), now + duration_ms
         terms = postgres_leases.Terms(limit, now, until, token, exclude)
         floors = self._floors.begin_lease()
-        entries = await self._write(lambda db: postgres_leases.lease(db, terms, floors), now, _LEASE, changed=bool)
-        if entries and not exclude and not entries[0].frozen:
-            self._floors.end_lease(min(entry.due_at for entry in entries))
+        leased = await self._write(
+            lambda db: postgres_leases.lease(db, terms, floors),
+            now,
+            _LEASE,
+            changed=lambda found: bool(found.entries),
+        )
+        if not exclude:
+            self._floors.end_lease(leased, now)
         self._floors.lower_leased(until)
-        return [Lease(entry, token, until) for entry in entries]
+        return [Lease(entry, token, until) for entry in leased.entries]
 
     async def settle(self, settlements: Sequence[tuple[Lease, Settlement]], now: int) -> list[LeaseLost | None]:
         """Record what became of leased entries."""
-        answers = await self._write(lambda db: postgres_settle.settle(db, settlements, now), now)
+        answers = await self._write(lambda db: postgres_settle.settle(db, settlements, now), now, _SETTLE)
         self._floors.lower(min((s.due_at for _, s in settlements if s.due_at is not None), default=now))
         return answers
 
@@ -254,9 +258,7 @@ class PostgresInbox:
 
     async def close(self) -> None:
         """Finish what was accepted and release the connections; a second call does nothing."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._upkeep.end()
         if self._intake:
             await self._intake.close()
         await asyncio.gather(self._for_intake.close(), self._others.close())
@@ -283,20 +285,3 @@ class PostgresInbox:
         if changed(result):
             self._time.has_noted(now)
         return result
-
-    def _today(self) -> int:
-        return postgres_days.day_of(self._time.now())
-
-    async def _make_days(self, days: Collection[int], connections: Connections) -> None:
-        if missing := set(days) - self._days:
-            await connections.run(lambda db: postgres_days.make(db, missing), _WRITE)
-            self._days |= missing
-
-    async def _look_after_itself(self) -> None:
-        """Read the time, raise the floors and make the days to come, again and again, as far as the server serves."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            with contextlib.suppress(InboxError, ValueError):
-                await self._others.run(self._time.read, _READ)
-                await self._others.run(lambda db: self._floors.raise_(db, self._time.now()), _READ)
-                await self._make_days(range(self._today(), self._today() + postgres_days.DAYS_AHEAD + 1), self._others)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from gateway.inbox.postgres_connections import Connection
-from gateway.inbox.postgres_leases import Floors
+from gateway.inbox.postgres_leases import Floors, Leased
 
 # A put that is still on its way to its commit may be due this much earlier than now. One that took longer is found by
 # the next look, which starts that much lower, and anything else by the one that looks from the very beginning.
@@ -46,9 +46,17 @@ class FloorGauge:
         self._due_during_lease = math.inf
         return self.floors
 
-    def end_lease(self, oldest: int) -> None:
-        """Tell how old the oldest was that a lease of all sources found, so that nothing older is left to be found."""
-        self.floors.due = max(self.floors.due, int(min(oldest - COMMIT_MS, self._due_during_lease)))
+    def end_lease(self, leased: Leased, now: int) -> None:
+        """Tell what a lease of all sources at `now` found, as nothing older is left.
+
+        A frozen batch does not tell what else is due. Leases last far longer than a commit, so none ends unseen.
+        """
+        found = leased.entries
+        if found and not found[0].frozen:
+            oldest = min(entry.due_at for entry in found)
+            self.floors.due = max(self.floors.due, int(min(oldest - COMMIT_MS, self._due_during_lease)))
+        if not leased.ended:
+            self.floors.leased = max(self.floors.leased, now - COMMIT_MS)
 
     def lower(self, due_at: int) -> None:
         """Tell that something became due at a time."""

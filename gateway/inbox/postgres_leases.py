@@ -23,6 +23,7 @@ _FREE = "q.lease IS NULL AND q.batch IS NULL AND q.due_at BETWEEN $6 AND $2"
 # Looked for source by source, as the planner would else read the whole index once for all of them.
 # How many of each source are the oldest is found without a lock, and that many are then locked of those that nobody
 # else has: the next ones where the oldest are taken. A frozen batch that is older than all of them has its turn.
+# Rows are changed by a list of keys, as no join can then be made that reads the rest of the queue.
 _LEASE = f"""
 WITH waiting AS MATERIALIZED (
   SELECT s.source FROM sources s
@@ -59,9 +60,11 @@ WITH waiting AS MATERIALIZED (
     SELECT q.key FROM queue q WHERE q.key = c.key AND q.leased_until < $2 FOR UPDATE SKIP LOCKED) t
   WHERE c.expired AND NOT EXISTS (SELECT FROM turn)
 ), leased AS (
-  UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM taken WHERE q.key = taken.key RETURNING q.key
+  UPDATE queue q SET lease = $4::text, leased_until = $3::bigint WHERE q.key = ANY (ARRAY(SELECT key FROM taken))
+  RETURNING q.key
 )
 SELECT key, NULL AS batch FROM leased UNION ALL SELECT NULL, batch FROM turn
+UNION ALL (SELECT NULL, NULL FROM candidates WHERE expired LIMIT 1)
 """  # noqa: S608 - fixed fragments
 _LEASE_BATCH = """
 WITH members AS MATERIALIZED (
@@ -70,14 +73,20 @@ WITH members AS MATERIALIZED (
   SELECT key FROM members
   WHERE due_at <= $2 AND (lease IS NULL OR leased_until < $2) AND source <> ALL ($5::text[])
 )
-UPDATE queue q SET lease = $4::text, leased_until = $3::bigint FROM free
-WHERE q.key = free.key AND (SELECT count(*) FROM free) = (SELECT count(*) FROM queue WHERE batch = $1)
+UPDATE queue q SET lease = $4::text, leased_until = $3::bigint
+WHERE q.key = ANY (ARRAY(SELECT key FROM free))
+  AND (SELECT count(*) FROM free) = (SELECT count(*) FROM queue WHERE batch = $1)
 RETURNING q.key
 """
+# One look into an index for each row, and the bounds of the keys tell the planner in which days.
+_OF_THAT_DAY = "LATERAL (SELECT * FROM {table} WHERE key = leased.key AND key BETWEEN $2 AND $3 LIMIT 1)"
 _ENTRIES = f"""
-SELECT {WIDE} FROM unnest($1::bigint[]) AS leased (key) JOIN entries e ON e.key = leased.key
-JOIN queue q ON q.key = leased.key LEFT JOIN outcomes o ON false LEFT JOIN frozen f ON f.key = leased.key
-LEFT JOIN bodies b ON b.key = leased.key LEFT JOIN dedupe d ON false
+SELECT {WIDE} FROM unnest($1::bigint[]) AS leased (key)
+JOIN {_OF_THAT_DAY.format(table="entries")} e ON true
+JOIN {_OF_THAT_DAY.format(table="queue")} q ON true
+LEFT JOIN {_OF_THAT_DAY.format(table="bodies")} b ON true
+LEFT JOIN {_OF_THAT_DAY.format(table="frozen")} f ON true
+LEFT JOIN outcomes o ON false LEFT JOIN dedupe d ON false
 ORDER BY q.position, q.due_at, q.key
 """  # noqa: S608 - fixed fragments
 
@@ -105,25 +114,35 @@ class Floors:
     leased: int = 0
 
 
-async def lease(connection: Connection, terms: Terms, floors: Floors) -> list[Entry]:
-    """Lease the oldest free entries, or the frozen batch that is older than all of them; return them in order."""
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What a lease took, in order, and whether any lease had ended by then, be it taken over or not."""
+
+    entries: list[Entry]
+    ended: bool
+
+
+async def lease(connection: Connection, terms: Terms, floors: Floors) -> Leased:
+    """Lease the oldest free entries, or the frozen batch that is older than all of them."""
     excluded = [kept(source) for source in terms.exclude]
+    ended = False
     for _ in range(TRIES):
         found = await connection.fetch(
             _LEASE, terms.limit, terms.now, terms.until, terms.token, excluded,
             floors.due, floors.leased, LEAST_SHARE, LEASED_BYTES,
         )  # fmt: skip
-        keys = [key for key, batch in found if batch is None]
+        keys = [key for key, _ in found if key is not None]
+        ended = any(key is None and batch is None for key, batch in found)
         if turn := next((batch for _, batch in found if batch is not None), None):
             members = await connection.fetch(_LEASE_BATCH, turn, terms.now, terms.until, terms.token, excluded)
             keys = [key for (key,) in members]
         if keys:
-            return await _entries(connection, keys)
+            return Leased(await _entries(connection, keys), ended)
         if turn is None:
             break
-    return []
+    return Leased([], ended)
 
 
 async def _entries(connection: Connection, keys: list[int]) -> list[Entry]:
-    records: list[Any] = await connection.fetch(_ENTRIES, keys)
+    records: list[Any] = await connection.fetch(_ENTRIES, keys, min(keys), max(keys))
     return [entry(record) for record in records]

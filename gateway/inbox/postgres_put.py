@@ -19,39 +19,43 @@ from gateway.model import Delivery, Receipt
 # Each round loses ids to who claims them at the same moment, and then finds them known.
 MOST_ROUNDS = 20
 
+# One look into an index for each, whatever the planner makes of a table that has no statistics yet.
 _KNOWN = """
-SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at
-FROM unnest($1::text[], $2::text[]) AS sent (source, delivery_id)
-JOIN dedupe d ON d.source = sent.source AND d.delivery_id = sent.delivery_id
+SELECT d.* FROM unnest($1::text[], $2::text[]) AS sent (source, delivery_id) CROSS JOIN LATERAL (
+  SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at FROM dedupe d
+  WHERE d.source = sent.source AND d.delivery_id = sent.delivery_id LIMIT 1) d
 UNION
-SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at
-FROM unnest($3::text[], $4::bytea[]) AS sent (source, digest)
-JOIN dedupe d ON d.source = sent.source AND d.digest = sent.digest
+SELECT d.* FROM unnest($3::text[], $4::bytea[]) AS sent (source, digest) CROSS JOIN LATERAL (
+  SELECT d.source, d.delivery_id, d.digest, d.key, d.first_seen, d.expires_at FROM dedupe d
+  WHERE d.source = sent.source AND d.digest = sent.digest LIMIT 1) d
 """
 
-# Who waits for another's claim must not be waited for by it, so all claim in one order.
+# Who waits for another's claim must not be waited for by it, so all claim in one order. Keys are in the order of the
+# deliveries also where one is claimed in a later round, as it has the key that it was given in the first.
 _KEEP = f"""
 WITH sent AS MATERIALIZED (
-  SELECT (s.day << {NUMBER_BITS}) + nextval('keys') AS key, s.*
-  FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-    $9::text[], $10::bytea[], $11::bigint[], $12::bigint[], $13::int[], $14::bytea[], $15::bytea[], $16::bytea[])
-    AS s (n, day, source, provider, delivery_id, type, trace_id, received_at, name, digest, now, expires_at, bytes,
-      metadata, body, content)
+  SELECT coalesce(s.given, (s.day << {NUMBER_BITS}) + nextval('keys')) AS key, s.*
+  FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::bigint[], $10::text[], $11::bytea[], $12::bigint[], $13::bigint[], $14::int[], $15::bytea[], $16::bytea[],
+    $17::bytea[])
+    AS s (n, given, day, source, provider, delivery_id, type, trace_id, received_at, name, digest, now, expires_at,
+      bytes, metadata, body, content)
 ), claimed AS (
   INSERT INTO dedupe (source, delivery_id, digest, key, first_seen, expires_at)
   SELECT source, name, digest, key, now, expires_at FROM sent ORDER BY source, name
   ON CONFLICT DO NOTHING RETURNING key
-), new AS (
-  SELECT sent.* FROM sent WHERE key IN (SELECT key FROM claimed)
+), tried AS (
+  SELECT sent.*, claimed.key IS NOT NULL AS is_new FROM sent LEFT JOIN claimed ON claimed.key = sent.key
 ), kept_entries AS (
   INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, received_at, digest, expires_at)
-  SELECT key, source, provider, delivery_id, type, trace_id, received_at, digest, expires_at FROM new
+  SELECT key, source, provider, delivery_id, type, trace_id, received_at, digest, expires_at FROM tried WHERE is_new
 ), kept_bodies AS (
-  INSERT INTO bodies (key, metadata, body, content) SELECT key, metadata, body, content FROM new
+  INSERT INTO bodies (key, metadata, body, content) SELECT key, metadata, body, content FROM tried WHERE is_new
 ), waiting AS (
-  INSERT INTO queue (key, source, received_at, due_at, bytes) SELECT key, source, received_at, now, bytes FROM new
+  INSERT INTO queue (key, source, received_at, due_at, bytes)
+  SELECT key, source, received_at, now, bytes FROM tried WHERE is_new
 )
-SELECT n, key FROM new
+SELECT n, key, is_new FROM tried
 """  # noqa: S608 - a number
 _FORGET_EXPIRED = """
 DELETE FROM dedupe d USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (source, delivery_id, key)
@@ -89,7 +93,8 @@ class _Group:
     """What is found out, round by round, about the deliveries of one transaction."""
 
     sent: Sequence[Sent]
-    keys: dict[int, int] = field(default_factory=dict)  # of the new ones, by position
+    given: dict[int, int] = field(default_factory=dict)  # keys by position, of those not claimed at the first try
+    keys: dict[int, int] = field(default_factory=dict)  # of the new ones
     known: dict[int, _Known] = field(default_factory=dict)  # what the others are re-sends of
     same: dict[int, int] = field(default_factory=dict)  # or the position of the new one before them
 
@@ -104,19 +109,24 @@ class _Group:
 async def put(connection: Connection, sent: Sequence[Sent]) -> list[Receipt]:
     """Claim ids and digests and keep what is new, or count re-sends; a re-send claims nothing.
 
+    As almost everything is new, it is claimed first, and only what was not got is looked for. Where two have an id or a
+    digest in common, what the second one is depends on whether the first is new, so those are looked for before.
+
     Several gateways may claim one id at the same moment: one of them gets it, and the others look again.
     """
     group = _Group(sent)
+    known = [] if _are_apart(sent) else await _known(connection, sent)
     for _ in range(MOST_ROUNDS):
-        claims, expired = _resolve(group, await _known(connection, sent))
+        claims, expired = _resolve(group, known)
         if expired:
             await connection.execute(_FORGET_EXPIRED, *columns(expired, 3))
-        rows = [_row(n, sent[n]) for n in claims]
-        claimed = await connection.fetch(_KEEP, *columns(rows, 16)) if rows else []
-        group.keys.update((n, key) for n, key in claimed)
-        if len(claimed) == len(claims):
+        rows = [_row(n, group.given.get(n), sent[n]) for n in claims]
+        for n, key, is_new in await connection.fetch(_KEEP, *columns(rows, 17)) if rows else []:
+            (group.keys if is_new else group.given)[n] = key
+        if all(n in group.keys for n in claims):
             await _count_resends(connection, group)
             return [await _receipt(connection, group, n) for n in range(len(sent))]
+        known = await _known(connection, [one for n, one in enumerate(sent) if n not in group.keys])
     raise InboxUnavailable("others claimed the same ids again and again; send again")
 
 
@@ -160,6 +170,12 @@ def _names(delivery: Delivery) -> list[tuple[str, str | bytes]]:
     return [by_id, (source, bytes.fromhex(delivery.digest))] if delivery.digest else [by_id]
 
 
+def _are_apart(sent: Sequence[Sent]) -> bool:
+    """Tell whether no two deliveries have an id or a digest of one source in common."""
+    names = [known_by for one in sent for known_by in _names(one.delivery)]
+    return len(set(names)) == len(names)
+
+
 async def _known(connection: Connection, sent: Sequence[Sent]) -> list[Any]:
     names = {known_by for one in sent for known_by in _names(one.delivery)}
     ids = sorted((source, text) for source, text in names if isinstance(text, str))
@@ -192,9 +208,9 @@ async def _receipt(connection: Connection, group: _Group, n: int) -> Receipt:
     return Receipt(first.key, duplicate=True, first_seen_at=first.first_seen, known_as=told(known_as))
 
 
-def _row(n: int, one: Sent) -> tuple[Any, ...]:
+def _row(n: int, given: int | None, one: Sent) -> tuple[Any, ...]:
     delivery = one.delivery
     names = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery))
     digest = bytes.fromhex(delivery.digest) or None
     narrow = (delivery.received_at, name(delivery.id), digest, one.now, one.until, size_of(delivery))
-    return (n, day_of(one.now), *map(kept, names), *narrow, *body_row(delivery))
+    return (n, given, day_of(one.now), *map(kept, names), *narrow, *body_row(delivery))

@@ -11,31 +11,36 @@ from gateway.inbox.postgres_rows import columns
 from gateway.inbox.postgres_text import kept
 from gateway.model import Lease, Settlement, State
 
+# Each row that is held is found and locked by its key; they are then changed by a list of keys, as no join can then be
+# made that reads the rest of the queue.
 _SETTLE = """
 WITH given AS MATERIALIZED (
   SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[], $8::int[],
     $9::bigint[], $10::text[], $11::int[], $12::text[], $13::float8[])
     AS g (n, key, token, state, due_at, attempts, reason, rejections, rejected_at, batch, position, transform,
       transform_ms)
+), held AS MATERIALIZED (
+  SELECT g.*, q.source, q.due_at AS was_due_at, q.attempts AS had_attempts, q.generation,
+    coalesce(g.transform, q.transform) AS ran, coalesce(g.transform_ms, q.transform_ms) AS ran_ms
+  FROM given g CROSS JOIN LATERAL (
+    SELECT * FROM queue WHERE key = g.key AND lease = g.token LIMIT 1 FOR UPDATE) q
 ), done AS (
-  DELETE FROM queue q USING given g WHERE q.key = g.key AND q.lease = g.token AND g.state <> 'pending'
-  RETURNING g.n, q.key, q.source, q.due_at, coalesce(g.attempts, q.attempts) AS attempts, q.generation,
-    coalesce(g.transform, q.transform) AS transform, coalesce(g.transform_ms, q.transform_ms) AS transform_ms
+  DELETE FROM queue WHERE key = ANY (ARRAY(SELECT key FROM held WHERE state <> 'pending'))
 ), outcome AS (
   INSERT INTO outcomes
     (key, source, state, due_at, attempts, generation, reason, rejections, rejected_at, settled_at, transform,
       transform_ms)
-  SELECT done.key, done.source, g.state, done.due_at, done.attempts, done.generation, g.reason, g.rejections,
-    g.rejected_at, $14::bigint, done.transform, done.transform_ms
-  FROM done JOIN given g ON g.n = done.n
+  SELECT key, source, state, was_due_at, coalesce(attempts, had_attempts), generation, reason, rejections, rejected_at,
+    $14::bigint, ran, ran_ms
+  FROM held WHERE state <> 'pending'
 ), again AS (
-  UPDATE queue q SET lease = NULL, leased_until = NULL, due_at = g.due_at, attempts = coalesce(g.attempts, q.attempts),
-    reason = g.reason, rejections = g.rejections, rejected_at = g.rejected_at, batch = g.batch, position = g.position,
-    transform = coalesce(g.transform, q.transform), transform_ms = coalesce(g.transform_ms, q.transform_ms)
-  FROM given g WHERE q.key = g.key AND q.lease = g.token AND g.state = 'pending'
-  RETURNING g.n
+  UPDATE queue q SET lease = NULL, leased_until = NULL, due_at = h.due_at, attempts = coalesce(h.attempts, q.attempts),
+    reason = h.reason, rejections = h.rejections, rejected_at = h.rejected_at, batch = h.batch, position = h.position,
+    transform = h.ran, transform_ms = h.ran_ms
+  FROM held h
+  WHERE q.key = h.key AND h.state = 'pending' AND q.key = ANY (ARRAY(SELECT key FROM held WHERE state = 'pending'))
 )
-SELECT n FROM done UNION ALL SELECT n FROM again
+SELECT n FROM held
 """
 _THAW = "DELETE FROM frozen WHERE key = ANY ($1::bigint[])"
 _FREEZE = "INSERT INTO frozen (key, seed, events) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[])"

@@ -120,6 +120,18 @@ async def test_how_far_its_time_has_come(open_inbox: Open) -> None:
     assert (await open_inbox()).reached == NOW + 3 * DAY
 
 
+async def test_an_id_that_is_free_again_keeps_its_turn(inbox: Inbox) -> None:
+    """Entries of one put are in its order, whether their ids were never seen or are forgotten."""
+    await keep(inbox, "evt_2")
+    [before] = await inbox.lease(9, LEASE, NOW)
+    await inbox.settle([(before, answered(before))], NOW)
+    later = NOW + 7 * DAY + 1
+    keys = await keep(inbox, "evt_1", "evt_2", "evt_3", now=later)
+    assert keys == sorted(keys)
+    leases = await inbox.lease(9, LEASE, later)
+    assert [lease.entry.delivery.id for lease in leases] == ["evt_1", "evt_2", "evt_3"]
+
+
 async def test_a_window_of_its_own(inbox: Inbox) -> None:
     """A put may set its window: its id is absorbed for that long, longer or shorter than the inbox's."""
     [long] = await inbox.put([delivery("long")], NOW, 30 * DAY)

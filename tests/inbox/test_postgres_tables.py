@@ -1,7 +1,6 @@
 """The tables of a PostgreSQL inbox: made once, upgraded forward, parted by days, quick to lease from."""
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -17,72 +16,14 @@ from gateway.errors import InboxOutdated, InboxUnsupported
 from gateway.history import Query
 from gateway.inbox import postgres_days, postgres_put, postgres_schema
 from gateway.inbox.postgres import PostgresInbox
-from gateway.inbox.postgres_connections import Connection, Connections, Terms
+from gateway.inbox.postgres_connections import Connections, Terms
 from gateway.inbox.postgres_days import BODY_TABLES, ENTRY_TABLES
-from gateway.inbox.postgres_leases import _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
+from gateway.inbox.postgres_leases import Floors
 from gateway.inbox.postgres_schema import SCHEMA
 from gateway.model import ReplayMode, State, TransformRun
-from tests import postgres_schemas
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
-
-
-class Tables:
-    """The schema of one test, and a look at it past the inbox."""
-
-    def __init__(self, place: Path) -> None:
-        self.url, self.schema = postgres_schemas.of(place)
-        self.connection: asyncpg.Connection
-        self._opened: list[PostgresInbox] = []
-
-    async def open(self, *, migrate: bool = True) -> PostgresInbox:
-        """Open the inbox as a gateway does, with the slack of production."""
-        opened = await PostgresInbox.open(self.url, schema=self.schema, dedupe_window_ms=7 * DAY, migrate=migrate)
-        self._opened.append(opened)
-        return opened
-
-    async def close(self) -> None:
-        """Close everything."""
-        for inbox in self._opened:
-            await inbox.close()
-        await self.connection.close()
-
-    async def days(self, table: str) -> list[str]:
-        """Return the days of which a table has partitions, in order."""
-        found = await self.connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'r' AND relname LIKE $2",
-            self.schema,
-            f"{table}\\_2%",
-        )
-        return sorted(name.removeprefix(f"{table}_") for (name,) in found)
-
-    async def cost(self, floors: Floors, now: int) -> int:
-        """Return how many pages a lease from these floors would read; it is undone."""
-        values: tuple[object, ...] = (
-            9,
-            now,
-            now + LEASE,
-            "token",
-            [],
-            floors.due,
-            floors.leased,
-            LEAST_SHARE,
-            LEASED_BYTES,
-        )
-        transaction = self.connection.transaction()
-        await transaction.start()
-        plan = await self.connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {_LEASE}", *values)
-        await transaction.rollback()
-        return int(json.loads(plan)[0]["Plan"]["Shared Hit Blocks"])
-
-
-async def look(inbox: PostgresInbox, now: int) -> None:
-    """Let a gateway raise its floors, as it does every two seconds."""
-
-    async def raise_floors(db: Connection) -> None:
-        await inbox._floors.raise_(db, now)
-
-    await inbox._others.run(raise_floors, Terms())
+from tests.inbox.tables import Tables, look
 
 
 @pytest.fixture

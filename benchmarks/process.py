@@ -25,12 +25,17 @@ class Process:
     @property
     def cpu(self) -> float:
         """The CPU seconds that the process and its descendants have used, all threads, user and system."""
-        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in _family(self._process.pid))
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self.family)
+
+    @property
+    def family(self) -> list[int]:
+        """The ids of the process and its descendants."""
+        return _family(self._process.pid)
 
     @property
     def peak_mb(self) -> float:
         """The most resident memory of the process and its descendants, each at its own peak."""
-        return sum(_peak_kb(pid) for pid in _family(self._process.pid)) / 1024
+        return sum(_peak_kb(pid) for pid in self.family) / 1024
 
     def settled_cpu(self, quiet_seconds: float = 0.5, share: float = 0.02) -> float:
         """Wait until the process has nothing left to do and return the CPU seconds used until then."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import orjson
@@ -18,8 +19,13 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 Fields = MutableMapping[str, Any]
 
 
-def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
-    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading."""
+def configure(
+    form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None, worker: int = 0
+) -> None:
+    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading.
+
+    Lines of one of several workers have its number.
+    """
     out = stream or sys.stderr
     pretty = form == "console" or (form == "auto" and out.isatty())
     last: list[structlog.typing.Processor] = [_as_json]
@@ -29,10 +35,11 @@ def configure(form: Literal["auto", "json", "console"], level: str, stream: Text
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([partial(_number, worker)] if worker else []),
         _describe_error,
         *last,
     ]
-    writer = LineWriter(out, lambda count: _missing(count, processors))
+    writer = LineWriter(out, lambda count: _missing(count, processors), among_others=worker > 0)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -52,6 +59,11 @@ def _missing(count: int, processors: list[structlog.typing.Processor]) -> bytes:
     for process in processors:
         fields = process(None, "warning", fields)
     return cast("bytes", fields)
+
+
+def _number(worker: int, _logger: Any, _method: str, fields: Fields) -> Fields:
+    fields["worker"] = worker
+    return fields
 
 
 def _describe_error(_logger: Any, _method: str, fields: Fields) -> Fields:

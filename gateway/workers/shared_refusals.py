@@ -1,0 +1,59 @@
+"""What providers were refused, by all workers together: kept by the supervisor, told to every worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gateway.config import Config
+from gateway.find_provider import find
+from gateway.providers import Retries
+from gateway.refusals import Refusals
+
+TOLD_SECONDS = 1.0
+
+
+class SharedRefusals:
+    """Takes what workers note, and has `tell` send the records to all of them when they have changed.
+
+    A success on one worker ends the clock that a refusal on another began, so that a source's first refusal is told at
+    once; how often it is refused since, once a second.
+    """
+
+    def __init__(self, path: Path, wall: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> None:
+        self._kept = Refusals(path, wall)
+        self._tell = tell
+        self._timer: asyncio.TimerHandle | None = None
+        self._retries: dict[str, Retries] = {}
+        self.save = self._kept.save
+
+    def note(self, config: Config, source: str, outcome: str, status: int, reason: str) -> None:
+        """Note an answer of a worker."""
+        if source not in config.sources:
+            return
+        before = set(self._kept.records)
+        self._kept.note(source, self._of(config, source), outcome, status, reason)
+        if before != set(self._kept.records):
+            self._tell_all()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell_all)
+
+    def document(self) -> dict[str, Any]:
+        """Return the records as they are told."""
+        return {source: asdict(record) for source, record in self._kept.records.items()}
+
+    def _tell_all(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        self._tell(self.document())
+
+    def _of(self, config: Config, source: str) -> Retries:
+        """Return how the provider of a source sends again."""
+        provider = config.sources[source].provider
+        if provider not in self._retries:
+            self._retries[provider] = find(provider, config.path.parent).retries
+        return self._retries[provider]

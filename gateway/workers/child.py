@@ -72,7 +72,7 @@ class Child:
             assignment = Assignment(
                 self.number, theirs.fileno(), self._launch.port, listening.fileno() if listening else None
             )
-            self._failure, self.reloading = (), 0
+            self._failure = ()
             self._channel = await Channel.open(ours)
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -91,7 +91,7 @@ class Child:
             self.serves.clear()
             self._channel.close()
             code = await self._process.wait()
-            self._process = None
+            self._process, self.reloading = None, 0
         return Ended(code, self._failure)
 
     def tell(self, **message: Any) -> None:

@@ -93,23 +93,41 @@ def test_pieces_end_where_lines_end() -> None:
 WRITE = """
 import json, sys
 from gateway.telemetry import lines
+written = [json.dumps({"by": sys.argv[1], "n": n, "padding": "x" * (n % 1_500)}).encode() + b"\\n" for n in range(600)]
+print(flush=True)
+sys.stdin.readline()
 writer = lines.LineWriter(sys.stderr, lambda count: b"{}", 100_000, among_others=True)
-for number in range(1_000):
-    writer.write(json.dumps({"by": sys.argv[1], "n": number, "padding": "x" * (number % 1_500)}).encode() + b"\\n")
+for line in written:
+    writer.write(line)
 lines.finish(20)
 """
 
 
 def test_lines_of_several_processes_are_not_torn() -> None:
-    """Whatever others write to the same pipe, which is full at times, each line arrives whole."""
+    """Whatever others write at the same time to the same pipe, which is full nearly always, each line arrives whole."""
     reading, writing = os.pipe()
     children = [
-        subprocess.Popen([sys.executable, "-c", WRITE, str(number)], stderr=writing)  # noqa: S603 - ours
+        subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, "-c", WRITE, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=writing,
+        )
         for number in range(3)
     ]
     os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        told = [json.loads(line) for line in pipe]
+    for child in children:
+        assert child.stdout
+        child.stdout.readline()
+        child.stdout.close()
+    for child in children:
+        assert child.stdin
+        child.stdin.close()  # which is the sign to begin
+    content = b""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while piece := pipe.read(700):
+            content += piece
+    told = [json.loads(line) for line in content.splitlines()]
     assert [child.wait() for child in children] == [0, 0, 0]
     for number in range(3):
-        assert [line["n"] for line in told if line["by"] == str(number)] == list(range(1_000))
+        assert [line["n"] for line in told if line["by"] == str(number)] == list(range(600))

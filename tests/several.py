@@ -62,8 +62,14 @@ class Several(Process):
 
     async def get(self, path: str) -> Any:
         """Return the document that the admin listener tells."""
-        async with aiohttp.ClientSession() as session, session.get(f"{self.admin}{path}") as answer:
-            return await answer.json()
+        return (await self.ask("GET", path))[1]
+
+    async def ask(self, method: str, path: str, document: Any = None, token: str = "") -> tuple[int, Any]:
+        """Ask the admin listener; return the status and the document that it tells."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        asked = aiohttp.request(method, f"{self.admin}{path}", json=document, headers=headers)
+        async with asked as answer:
+            return answer.status, await answer.json()
 
     async def scrape(self) -> Scrape:
         """Return the metrics."""

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from gateway.admin.api import BODY_LIMIT
 from gateway.admin.refusals import AdminRefused
 from gateway.workers.child import Child
 from gateway.workers.worker import LOOPBACK
@@ -58,10 +59,12 @@ class Asking:
 
     async def any(self, http: web.Request) -> Answer:
         """Pass a request on to a worker, to another one where it is not there; raises NoWorkerServes."""
-        body = await http.read() if http.can_read_body else None
+        body = await http.read() if http.can_read_body else b""
+        if len(body) > BODY_LIMIT:
+            raise web.HTTPRequestEntityTooLarge(max_size=BODY_LIMIT, actual_size=len(body))
         for child in self.serving:
             try:
-                return await self._ask(child, http.method, http.rel_url, headers(http), body)
+                return await self._ask(child, http.method, http.rel_url, headers(http), body or None)
             except aiohttp.ClientConnectorError:
                 continue
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -42,15 +42,17 @@ class Ended:
 
 
 class Child:
-    """The worker of a number. `hear` is given what it tells; `serves` is set while it takes webhooks.
+    """The worker of a number. `hear` is given what it tells; `serves` is set from its start until its process ends.
 
-    `admin_port` is where it answers on the loopback address, `reloading` how many reloads it has not finished.
+    `admin_port` is where it answers on the loopback address, `draining` tells that it is about to end, and `reloading`
+    how many reloads it has not finished.
     """
 
     def __init__(self, number: int, launch: Launch, hear: Hear) -> None:
         self.number = number
         self.admin_port = 0
         self.reloading = 0
+        self.draining = False
         self.serves = asyncio.Event()
         self._launch = launch
         self._hear = hear
@@ -72,7 +74,7 @@ class Child:
             assignment = Assignment(
                 self.number, theirs.fileno(), self._launch.port, listening.fileno() if listening else None
             )
-            self._failure = ()
+            self._failure, self.draining = (), False
             self._channel = await Channel.open(ours)
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -127,6 +129,8 @@ class Child:
                 if self.serves.is_set():
                     self.reloading = max(0, self.reloading - 1)
                 self.serves.set()
+            case {"state": "STOPPING=1"}:
+                self.draining = True
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process:

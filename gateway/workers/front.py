@@ -12,7 +12,6 @@ from aiohttp import web
 from gateway import admin
 from gateway.admin import api
 from gateway.admin.access import Access
-from gateway.admin.api import BODY_LIMIT
 from gateway.telemetry.merging import SUPERVISOR, merged
 from gateway.telemetry.registry import OPENMETRICS
 from gateway.workers.asking import Answer, Asking, headers
@@ -58,16 +57,15 @@ class Front:
         return admin.health([] if self._supervisor.has_started else ["starting"])
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Say whether webhooks can be kept: by each worker that takes them, of which there must be one."""
+        """Say whether webhooks can be kept: by each worker that stays, of which there must be one."""
         if not self._supervisor.has_started:
             return admin.health(["starting"])
         if self._supervisor.stop.is_set():
             return admin.health(["draining"])
         answers = await self._asking.all("/readyz", {}, HEALTH_SECONDS)
-        faults = [] if answers else ["no worker serves"]
-        for child, told in sorted(answers.items(), key=lambda item: item[0].number):
-            faults += [f"worker {child.number}: {fault}" for fault in _faults(told)]
-        return admin.health(faults)
+        staying = {child.number: told for child, told in answers.items() if not child.draining}
+        faults = [f"worker {number}: {fault}" for number in sorted(staying) for fault in _faults(staying[number])]
+        return admin.health(faults if staying else ["no worker serves"])
 
     async def metrics(self, http: web.Request) -> web.Response:
         """Answer the metrics of all workers, and of their supervisor."""
@@ -85,8 +83,6 @@ class Front:
 
     async def pass_on(self, http: web.Request) -> web.Response:
         """Answer as any worker does, as all have the same inbox."""
-        if (http.content_length or 0) > BODY_LIMIT:
-            raise web.HTTPRequestEntityTooLarge(max_size=BODY_LIMIT, actual_size=http.content_length or 0)
         return _response(await self._asking.any(http))
 
     async def forwarding(self, http: web.Request) -> web.Response:

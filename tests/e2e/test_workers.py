@@ -5,20 +5,24 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from gateway import admin_token
 from gateway.dev.event_api import LocalEventApi
 from tests.several import COUNT, Several, arrived, write
 from tests.world import ENVIRON, EVENT_KEY, TOML
 
+SEED = int(os.environ.get("GATEWAY_TEST_SEED", "") or random.getrandbits(32))
 FIRST = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81"
 SOURCE = """
 [sources.asana]
@@ -83,6 +87,15 @@ async def metrics_and_api(several: Several, event_api: LocalEventApi) -> None:
     for _ in range(COUNT):  # each time another worker answers
         [life] = (await several.get(f"/v1/deliveries/{several.posted[0]}"))["deliveries"]
         assert life["delivery_id"] == several.posted[0]
+    query = {"id": several.posted[0], "state": "forwarded"}
+    again = {"query": query, "mode": "rerun", "limit": 1}
+    assert await several.get(f"/v1/replay?state=forwarded&id={several.posted[0]}") == {
+        "count": 1,
+        "by_source": {"acme": 1},
+    }
+    status, step = await several.ask("POST", "/v1/replay", again)
+    assert (status, step["count"]) == (200, 1)
+    assert (await several.ask("POST", "/v1/replay", {"mode": "x" * 20_000}))[0] == 413
     assert await several.get("/v1/nothing") == {"error": "not_found", "detail": "GET /v1/nothing"}
 
 
@@ -140,11 +153,19 @@ async def test_without_their_supervisor_workers_drain(several: Several) -> None:
 
 
 async def test_a_second_signal_ends_all_at_once(tmp_path: Path, event_api: LocalEventApi) -> None:
-    """While workers drain for long, another signal ends them and the supervisor, with code 1."""
+    """While workers drain for long, another signal ends them and the supervisor, with code 1.
+
+    Until then the API is for whoever has the token, as with one process.
+    """
     config = write(tmp_path, event_api)
-    config.write_text(config.read_text().replace("drain_seconds = 0.2", "drain_seconds = 300"))
+    token = admin_token.make()
+    text = config.read_text().replace("drain_seconds = 0.2", "drain_seconds = 300")
+    config.write_text(
+        text.replace("[admin]\n", f'[admin]\nhost = "0.0.0.0"\ntoken_hash = "{admin_token.digest(token)}"\n')
+    )
     several = Several(config)
     await several.start()
+    assert [(await several.ask("GET", "/v1/counts", token=shown))[0] for shown in (token, "", "x")] == [200, 401, 401]
     several.signal(signal.SIGTERM)
     await several.line("draining", count=COUNT + 1)
     assert await several.get("/readyz") == {"status": "unavailable", "faults": ["draining"]}
@@ -245,29 +266,36 @@ async def a_worker_that_hangs(several: Several) -> None:
     assert [health["faults"] for health in healths] == [["worker 2: no answer"]] * 2
 
 
-async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEventApi) -> None:
-    """The other goes on, the next one takes its place, and what was acknowledged is forwarded; reload and drain."""
+@asynccontextmanager
+async def traffic(several: Several, providers: int) -> AsyncIterator[None]:
+    """Have providers send one after the other, each on a connection of its own."""
     stopping = asyncio.Event()
 
     async def provider() -> None:
-        """Send one after the other, each on a connection of its own; what is not acknowledged does not count."""
         while not stopping.is_set():
             try:
-                timeout = aiohttp.ClientTimeout(total=10)
-                async with aiohttp.ClientSession(timeout=timeout) as session:
+                async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
                     await several.post(session)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 await asyncio.sleep(0.01)
 
-    traffic = asyncio.create_task(provider())
+    tasks = [asyncio.create_task(provider()) for _ in range(providers)]
+    try:
+        yield
+    finally:
+        stopping.set()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEventApi) -> None:
+    """The other goes on, the next one takes its place, and what was acknowledged is forwarded; reload and drain."""
     before = several.pids
-    several.kill(before[1])
-    assert (await several.line("worker_ended"))["reason"] == "SIGKILL"
-    await several.line("worker_started", count=COUNT + 1, within=30)
+    async with traffic(several, 1):
+        several.kill(before[1])
+        assert (await several.line("worker_ended"))["reason"] == "SIGKILL"
+        await several.line("worker_started", count=COUNT + 1, within=30)
     assert several.pids[2] == before[2]
     assert several.pids[1] != before[1]
-    stopping.set()
-    await traffic
     async with several.connected():
         pass
     await arrived(event_api, several)
@@ -279,6 +307,25 @@ async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEve
     several.signal(signal.SIGTERM)
     assert await several.wait() == 0  # which waits for the end of everyone who holds its standard error
     assert len([line for line in several.lines if line.get("event") == "stopped"]) == COUNT + 2
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_workers_that_are_killed_again_and_again(tmp_path: Path, event_api: LocalEventApi) -> None:
+    """Under load, with a worker killed or told to end every few seconds, nothing that was acknowledged is lost."""
+    several = Several(write(tmp_path, event_api), "tests.hasty_gateway")
+    await several.start()
+    rng = random.Random(SEED)
+    async with traffic(several, 8):
+        for number in range(12):
+            worker = rng.randint(1, COUNT)
+            rng.choice([several.kill, several.terminate])(several.pids[worker])
+            await several.line("worker_started", count=COUNT + number + 1, within=60)
+            await asyncio.sleep(rng.uniform(0, 1))
+    await arrived(event_api, several)
+    several.signal(signal.SIGTERM)
+    assert await several.wait() == 0, f"GATEWAY_TEST_SEED={SEED}"
+    assert len(several.posted) > 1_000
 
 
 async def _a_worker_that_is_told_to_end(several: Several) -> None:

@@ -118,7 +118,15 @@ class Several(Process):
                 await self._changed.wait()
 
 
-async def arrived(event_api: LocalEventApi, several: Several) -> None:
-    """Wait until the event API has everything that was acknowledged."""
-    expected = {f"acme:{name}:made" for name in several.posted}
-    await event_api.until(lambda: expected <= {event.id for event in event_api.events}, within=30)
+class Witness:
+    """Remembers the id of every event that the event API took, of however many."""
+
+    def __init__(self, event_api: LocalEventApi) -> None:
+        self._event_api = event_api
+        self._seen: set[str] = set()
+        event_api.observe = lambda event, _: self._seen.add(event.id)
+
+    async def has_all(self, several: Several, within: float = 30.0) -> None:
+        """Wait until everything that was acknowledged has arrived."""
+        expected = {f"acme:{name}:made" for name in several.posted}
+        await self._event_api.until(lambda: expected <= self._seen, within=within)

@@ -19,7 +19,7 @@ import pytest
 
 from gateway import admin_token
 from gateway.dev.event_api import LocalEventApi
-from tests.several import COUNT, Several, arrived, write
+from tests.several import COUNT, Several, Witness, write
 from tests.world import ENVIRON, EVENT_KEY, TOML
 
 SEED = int(os.environ.get("GATEWAY_TEST_SEED", "") or random.getrandbits(32))
@@ -60,21 +60,21 @@ async def until(ask: Callable[[], Awaitable[Any]], within: float = 20.0) -> Any:
 
 async def test_one_listener_tells_of_all(several: Several, event_api: LocalEventApi, tmp_path: Path) -> None:
     """Health, metrics, the API and what happens are those of both workers, whichever is asked."""
-    await metrics_and_api(several, event_api)
+    await metrics_and_api(several, Witness(event_api))
     await what_happens(several, tmp_path)
     await a_learned_secret(several)
     await the_worst_lane(several, event_api)
     await a_worker_that_hangs(several)
 
 
-async def metrics_and_api(several: Several, event_api: LocalEventApi) -> None:
+async def metrics_and_api(several: Several, witness: Witness) -> None:
     """Counters are each worker's own, what lies in the inbox is told once, and any worker finds any delivery."""
     for path in ("/livez", "/startupz", "/readyz"):
         assert await several.get(path) == {"status": "ok", "faults": []}
     async with several.connected() as sessions:
         for session in sessions.values():
             assert await several.post(session) == 200
-    await arrived(event_api, several)
+    await witness.has_all(several)
     total = len(several.posted)
     told = await several.scrape()
     each = [told.value("gateway_requests_total", worker=str(number)) for number in (1, 2)]
@@ -289,7 +289,7 @@ async def traffic(several: Several, providers: int) -> AsyncIterator[None]:
 
 async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEventApi) -> None:
     """The other goes on, the next one takes its place, and what was acknowledged is forwarded; reload and drain."""
-    before = several.pids
+    before, witness = several.pids, Witness(event_api)
     async with traffic(several, 1):
         several.kill(before[1])
         assert (await several.line("worker_ended"))["reason"] == "SIGKILL"
@@ -298,7 +298,7 @@ async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEve
     assert several.pids[1] != before[1]
     async with several.connected():
         pass
-    await arrived(event_api, several)
+    await witness.has_all(several)
     await _a_worker_that_is_told_to_end(several)
     assert (await several.scrape()).value("gateway_worker_restarts_total", worker="1") == 2
     several.signal(signal.SIGHUP)
@@ -313,19 +313,19 @@ async def test_a_killed_worker_is_replaced(several: Several, event_api: LocalEve
 @pytest.mark.timeout(600)
 async def test_workers_that_are_killed_again_and_again(tmp_path: Path, event_api: LocalEventApi) -> None:
     """Under load, with a worker killed or told to end every few seconds, nothing that was acknowledged is lost."""
-    several = Several(write(tmp_path, event_api), "tests.hasty_gateway")
+    several, witness = Several(write(tmp_path, event_api), "tests.hasty_gateway"), Witness(event_api)
     await several.start()
     rng = random.Random(SEED)
     async with traffic(several, 8):
-        for number in range(12):
+        for number in range(8):
             worker = rng.randint(1, COUNT)
             rng.choice([several.kill, several.terminate])(several.pids[worker])
             await several.line("worker_started", count=COUNT + number + 1, within=60)
             await asyncio.sleep(rng.uniform(0, 1))
-    await arrived(event_api, several)
+    await witness.has_all(several, within=90)
     several.signal(signal.SIGTERM)
     assert await several.wait() == 0, f"GATEWAY_TEST_SEED={SEED}"
-    assert len(several.posted) > 1_000
+    assert len(several.posted) >= 1_000
 
 
 async def _a_worker_that_is_told_to_end(several: Several) -> None:

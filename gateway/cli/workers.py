@@ -37,7 +37,7 @@ def supervise(load: Callable[[], Config], config: Config, count: int, announce: 
 
 def join_in(assignment: Assignment, load: Callable[[], Config]) -> int:
     """Serve as a worker; return the exit code. What keeps it from starting it tells its supervisor alone."""
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to the supervisor as well
+    for number in (signal.SIGINT, signal.SIGHUP):  # orders come from the supervisor
         signal.signal(number, signal.SIG_IGN)
     end: socket.socket = adopt(assignment.channel)
     try:

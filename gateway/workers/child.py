@@ -78,7 +78,10 @@ class Child:
             self._channel = await Channel.open(ours)
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self._launch.command, env=assignment.environment(os.environ), pass_fds=assignment.descriptors()
+                    *self._launch.command,
+                    env=assignment.environment(os.environ),
+                    pass_fds=assignment.descriptors(),
+                    start_new_session=True,  # what a terminal sends is for the supervisor alone
                 )
             except OSError as error:
                 self._channel.close()

@@ -115,7 +115,8 @@ class Supervisor:
         """Return the exit code for the end of a worker that was to end; before it serves SIGTERM ends it."""
         if ended.code in {0, -signal.SIGTERM}:
             return 0
-        self.log.worker_ended(number=child.number, reason=ended.reason)
+        if not self._fault:  # which all of them find alike, and is said once
+            self.log.worker_ended(number=child.number, reason=ended.reason)
         return 1
 
     def _hear(self, child: Child, message: dict[str, Any]) -> None:
@@ -145,7 +146,7 @@ class Supervisor:
 
     def _note_reloads(self) -> None:
         """Say that a reload is over once no worker is at one any more."""
-        if self._reloading and not any(child.reloading for child in self.children):
+        if self.has_started and self._reloading and not any(child.reloading for child in self.children):
             self._reloading = False
             self._manager.ready()
 

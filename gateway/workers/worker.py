@@ -76,7 +76,7 @@ class _Worker:
         self._listening: asyncio.Task[None]
 
     def heed(self, orders: Orders) -> None:
-        """Take orders from the supervisor. SIGTERM drains too; what else a terminal sends, it sends to both."""
+        """Take orders from the supervisor. SIGTERM drains too, as a service manager may send it to all processes."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, orders.drain, signal.SIGTERM.name)
         orders.gateway.receiver.effects.on_learned = lambda at: self._channel.tell(learned=at)
         self._listening = asyncio.create_task(self._listen(orders))

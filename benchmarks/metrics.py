@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from rich.console import Console
 from rich.table import Table
 
-from gateway.model import Delivery
+from gateway.model import Delivery, SentEvent, Settlement, State
 from gateway.telemetry import logs
 from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
@@ -56,10 +56,21 @@ def opentelemetry() -> dict[str, Callable[[], object]]:
 
 
 def gateway(nowhere: Path) -> dict[str, Callable[[], object]]:
-    """Return what one accepted request counts and logs, and what a scrape takes."""
+    """Return what one accepted request counts and logs, what its settlement counts, and what a scrape takes."""
     logs.configure("json", "info", nowhere.open("w"))
     metrics, log = Metrics(), Log()
-    delivery = Delivery("stripe", "stripe", "evt_1NG8Du2eZvKYlo2CUI79vXWy", "invoice.paid", 2, b"", secret="STRIPE")  # noqa: S106 - a label
+    delivery = Delivery(
+        "stripe",
+        "stripe",
+        "evt_1NG8Du2eZvKYlo2CUI79vXWy",
+        "invoice.paid",
+        2,
+        b"",
+        secret="STRIPE",  # noqa: S106 - a label
+        signed_at=1,
+        traceparent=TRACE,
+    )
+    forwarded = Settlement(State.FORWARDED, events=(SentEvent("stripe_1", "stripe/invoice.paid"),))
     steps = {"read": 0.1, "verify": 0.2, "keep": 2.8}
 
     def count() -> None:
@@ -78,9 +89,14 @@ def gateway(nowhere: Path) -> dict[str, Callable[[], object]]:
             steps=steps,
         )
 
+    def settle() -> None:
+        metrics.forward.settled(delivery, forwarded, 3)
+
     count()
+    settle()
     return {
         "gateway: all metrics of a request": count,
+        "gateway: all metrics of a settlement": settle,
         "gateway: the line of a request": write,
         "gateway: a scrape": lambda: metrics.exposition(OPENMETRICS),
     }

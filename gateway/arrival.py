@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,6 +15,8 @@ from gateway.model import Request
 from gateway.rejections import AddressRefused, BodyMalformed, BodyTimeout, BodyTooLarge, UnknownSource
 from gateway.sources import Source
 
+# Senders use the same few paths and names of headers again and again; beyond this many they are strangers'.
+MOST_KNOWN = 256
 _WEBHOOKS = "/webhooks/"
 
 
@@ -24,9 +27,26 @@ class Place(NamedTuple):
     token: str
 
 
+class _Names(dict[bytes, str]):
+    """Names of headers in lower case, by the bytes that were sent. Raises UnicodeDecodeError."""
+
+    def __missing__(self, name: bytes) -> str:
+        text = name.decode().lower()
+        if len(self) < MOST_KNOWN:
+            self[name] = text
+        return text
+
+
+_NAMES = _Names()
+
+
 def place_of(http: web.BaseRequest) -> Place | None:
     """Return the place that a request names, of a source that may or may not exist; None for any other path."""
-    path = http.rel_url.raw_path
+    return _place(http.rel_url.raw_path)
+
+
+@lru_cache(MOST_KNOWN)
+def _place(path: str) -> Place | None:
     source, more, token = path.removeprefix(_WEBHOOKS).removesuffix("/").partition("/")
     if not path.startswith(_WEBHOOKS) or not source or "/" in token or (more and not token):
         return None
@@ -131,7 +151,7 @@ def _too_large(limit: int) -> BodyTooLarge:
 
 def _headers(http: web.BaseRequest) -> tuple[tuple[str, str], ...]:
     try:
-        return tuple([(name.decode().lower(), value.decode()) for name, value in http.raw_headers])
+        return tuple([(_NAMES[name], value.decode()) for name, value in http.raw_headers])
     except UnicodeDecodeError:
         return tuple((name.decode("ascii", "replace").lower(), _text(value)) for name, value in http.raw_headers)
 

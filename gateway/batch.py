@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway import payload
 from gateway.model import Frozen, Lease, SentEvent, Settlement, StampedEvent, TransformRun
+from gateway.value import value
 
 Settled = list[tuple[Lease, Settlement]]
 
@@ -20,7 +21,7 @@ class Limits:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Member:
     """A leased entry, the events it makes, and the run of the transform that made them, if it was now."""
 

@@ -20,23 +20,26 @@ _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 
 
 class Content:
-    """A verified request, its decoded content, parsed at most once and only when asked, and its signature's fields."""
+    """A verified request, its decoded content, parsed at most once and only when asked, and its signature's fields.
+
+    `parsed` holds what was parsed from JSON, so that it need not be parsed again; nothing before that.
+    """
 
     def __init__(self, request: Request, data: bytes, fields: Mapping[str, str] | None = None) -> None:
         self.request = request
         self.data = data
         self.fields = fields or {}
-        self._json: list[Any] = []
+        self.parsed: list[Any] = []
         self._form: dict[str, str] | None = None
 
     def json(self) -> Any:
         """Return the payload parsed from JSON. Raises BodyMalformed."""
-        if not self._json:
+        if not self.parsed:
             try:
-                self._json.append(payload.loads(self.data))
+                self.parsed.append(payload.loads(self.data))
             except InvalidPayload as error:
                 raise BodyMalformed(str(error)) from error
-        return self._json[0]
+        return self.parsed[0]
 
     def form(self) -> dict[str, str]:
         """Return the fields of a form. Raises BodyMalformed."""
@@ -57,10 +60,6 @@ class Content:
         if len(values) > 1:
             raise HeaderRepeated(f"the header {name} occurs {len(values)} times")
         return values[0] if values else ""
-
-    def take_parsed(self) -> list[Any]:
-        """Hand over what was parsed from JSON, so that it need not be parsed again."""
-        return self._json
 
 
 Read = Callable[[Content], Any]
@@ -122,7 +121,7 @@ def _at_pointer(tokens: list[str]) -> Read:
     token = tokens[0]
 
     def read(content: Content) -> Any:
-        document = content.json()
+        document = content.parsed[0] if content.parsed else content.json()
         return document.get(token) if isinstance(document, dict) else follow(document, tokens)
 
     return read
@@ -150,7 +149,10 @@ def pointer_tokens(pointer: str) -> list[str]:
 
 def first(locators: Sequence[Locator], content: Content) -> Any:
     """Return the first value that is there, or None."""
-    return first_at(locators, content)[0]
+    for place in locators:
+        if (value := place.read(content)) is not None:
+            return value
+    return None
 
 
 def first_at(locators: Sequence[Locator], content: Content) -> tuple[Any, str]:

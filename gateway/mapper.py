@@ -14,6 +14,7 @@ from gateway.model import Delivery
 
 Transform = Callable[[Delivery], Any]
 
+_SHIPPED = Path(__file__).parents[1] / "transforms"
 _WILDCARD = re.compile(r"\[[^]]+\]|[*?]")
 
 
@@ -38,7 +39,7 @@ class Mapper:
 
     `reference` is what the configuration calls it. `metadata` adds `_gateway` to the data; `big_integers` says how
     integers beyond ±2^53 are sent. `routes` are the mappers of other types by pattern, the most specific first.
-    `runs_async` tells whether the function is to run on a loop.
+    `runs_async` tells whether the function is to run on a loop, `shipped` whether it is one of ours.
     """
 
     source: str
@@ -51,9 +52,12 @@ class Mapper:
     isolation: Isolation | None = None
     routes: tuple[tuple[str, Mapper], ...] = ()
     runs_async: bool = field(init=False, repr=False)
+    shipped: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "runs_async", _is_async(self.function))
+        code = getattr(self.function, "__code__", None)
+        object.__setattr__(self, "shipped", code is not None and Path(code.co_filename).parent == _SHIPPED)
 
     def chosen(self, kind: str) -> Mapper:
         """Return the mapper of a type: that of the very type, else of the first pattern that fits, else this one."""
@@ -66,6 +70,13 @@ class Mapper:
         """All transforms by reference, and which types those of routes are for."""
         routes = ", ".join(f"{route.reference} for {pattern}" for pattern, route in self.routes)
         return f"{self.reference} ({routes})" if routes else self.reference
+
+    @property
+    def computes_beside_us(self) -> bool:
+        """Whether code of the user's runs in the gateway's own process, where Python runs one thread at a time."""
+        return (not self.shipped and self.isolation is None) or any(
+            route.computes_beside_us for _, route in self.routes
+        )
 
     @property
     def package(self) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway import payload
+from gateway.value import value
 
 JsonObject = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """What arrived over HTTP, not trusted.
 
@@ -127,7 +128,7 @@ class Skip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StampedEvent:
     """An event as it goes over the wire: its id and final name, and its serialised bytes."""
 
@@ -177,7 +178,7 @@ class ReplayMode(enum.StrEnum):
     RERUN = "rerun"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Frozen:
     """A batch whose fate is unknown, as one entry's share of it.
 
@@ -191,7 +192,7 @@ class Frozen:
     events: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One delivery in the inbox with its state. Times are unix milliseconds.
 
@@ -211,7 +212,7 @@ class Entry:
     frozen: Frozen | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """What became of a put: the entry's key, and whether the delivery was already known since `first_seen_at`.
 
@@ -224,7 +225,7 @@ class Receipt:
     known_as: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Lease:
     """A forwarder's right to one entry until `until` (unix milliseconds); `attempt` numbers the try it is for."""
 
@@ -238,7 +239,7 @@ class Lease:
         return self.entry.attempts + 1
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SentEvent:
     """One event of an entry as it was sent, and the id the event API returned for it (empty until accepted)."""
 
@@ -247,7 +248,7 @@ class SentEvent:
     event_api_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One try to forward an entry: when, how long, what the event API answered, and the label of the outcome."""
 
@@ -259,7 +260,7 @@ class Attempt:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TransformRun:
     """One run of an entry's transform: what the configuration calls it, and how long it took (milliseconds)."""
 
@@ -267,7 +268,7 @@ class TransformRun:
     ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settlement:
     """What became of a leased entry.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.batch import Batch, Member, Settled
 from gateway.model import Attempt, Frozen, Lease, Settlement, State
 from gateway.outcome import Rest, Verdict, refuse
+from gateway.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sent:
     """A batch that was sent: its verdict, the ids returned, whether one request held it all, and when (unix ms)."""
 

@@ -14,6 +14,9 @@ from gateway.mapper import Mapper
 from gateway.model import Entry
 from gateway.threads import Crew, interrupt
 
+# How many times what a source may take for one entry it may take for all of them, where others wait for it.
+TOGETHER = 10
+
 Item = tuple[Entry, Mapper]
 MappingKey = tuple[str, int]
 Ran = Callable[[Entry, Mapper, float], None]
@@ -32,8 +35,9 @@ async def run(
     Raises nothing but what cancels it.
     """
     results: list[Mapped] = []
+    spent: dict[str, float] = {}
     while len(results) < len(items):
-        results += await _Stint(items[len(results) :], frozenset(hung), patience, ran).results(crew)
+        results += await _Stint(items[len(results) :], frozenset(hung), spent, patience, ran).results(crew)
         if len(results) < len(items):
             entry, mapper = items[len(results)]
             hung.add(hung_key(mapper, patience))
@@ -59,9 +63,12 @@ class _Stint:
     and what it makes is dropped.
     """
 
-    def __init__(self, items: Sequence[Item], hung: frozenset[MappingKey], patience: float, ran: Ran) -> None:
+    def __init__(
+        self, items: Sequence[Item], hung: frozenset[MappingKey], spent: dict[str, float], patience: float, ran: Ran
+    ) -> None:
         self._items = items
         self._hung = hung
+        self._spent = spent
         self._patience = patience
         self._ran = ran
         self._shortest = min(mapper.timeout_seconds for _, mapper in items)
@@ -109,8 +116,10 @@ class _Stint:
                 return True
             since = self._since = time.monotonic()
             self._thread = threading.get_ident()
+        spent, most = self._spent, self._patience * TOGETHER
         for entry, mapper in self._items:
-            hung = hung_key(mapper, self._patience) in self._hung
+            taken = spent.get(mapper.source, 0.0)
+            hung = taken > most or hung_key(mapper, self._patience) in self._hung
             result = Postponed(mapper.source) if hung else apply(entry, mapper)
             with self._lock:
                 if self._abandoned:
@@ -119,6 +128,7 @@ class _Stint:
                 if not isinstance(result, Postponed):
                     self._ran(entry, mapper, until - since)
                 self._results.append(result)
+                spent[mapper.source] = taken + until - since
                 since = self._since = until
         with suppress(RuntimeError):  # the loop may be closed by now, and then nobody waits
             self._loop.call_soon_threadsafe(self._through.set)

@@ -15,7 +15,7 @@ from gateway.isolation.pool import Pool
 from gateway.looped import Blocked, TransformLoop
 from gateway.mapper import Isolation, Mapper
 from gateway.stamp import Stamped, Transform, stamp
-from gateway.threaded import Item, MappingKey, Ran, hung_key, untold
+from gateway.threaded import TOGETHER, Item, MappingKey, Ran, hung_key, untold
 from gateway.threads import Crew
 
 __all__ = ["Mapped", "Mapper", "Postponed", "Runner", "Stamped", "Transform", "load", "stamp"]
@@ -73,8 +73,8 @@ class Runner:
 
         Once a source's transform has hung, its other entries are postponed, so that a batch takes about as long as
         one of them hangs and not the sum. One that takes longer than our patience (seconds) has hung without a fault:
-        it is postponed as well, to be run with all of its time where nobody waits for it. In worker processes patience
-        is for all of a source's entries together, as one that ends its process costs the start of another.
+        it is postponed as well, to be run with all of its time where nobody waits for it. So are the others of a source
+        once they took ten times as long together.
         """
         chosen = [(entry, mapper.chosen(entry.delivery.type)) for entry, mapper in items]
         await self.prepare(mapper for _, mapper in chosen)
@@ -160,20 +160,21 @@ class Runner:
 
 
 async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], *, patience: float, ran: Ran) -> Results:
-    """Map an entry in a worker process; our patience covers the wait for one, and for one that takes its place."""
+    """Map an entry in a worker process; our patience covers the start of one that takes the place of a dead one."""
     entry, mapper = item
     key = hung_key(mapper, patience)
     try:
-        async with asyncio.timeout(None if patience == math.inf else patience):
+        async with _at_most(patience * TOGETHER):
             seat = await pool.take()
-            try:
-                if key in hung:
-                    return [(index, Postponed(mapper.source))]
-                begun = time.monotonic()
+        try:
+            if key in hung:
+                return [(index, Postponed(mapper.source))]
+            begun = time.monotonic()
+            async with _at_most(patience):
                 result = await pool.run(seat, entry, mapper)
-                ran(entry, mapper, time.monotonic() - begun)
-            finally:
-                pool.put_back(seat)
+            ran(entry, mapper, time.monotonic() - begun)
+        finally:
+            pool.put_back(seat)
     except Overdue:
         result = given_up(mapper, mapper.timeout_seconds)
         ran(entry, mapper, mapper.timeout_seconds)
@@ -183,3 +184,7 @@ async def _isolated(index: int, item: Item, pool: Pool, hung: set[MappingKey], *
     if isinstance(result, Postponed):
         hung.add(key)
     return [(index, result)]
+
+
+def _at_most(seconds: float) -> asyncio.Timeout:
+    return asyncio.timeout(None if seconds == math.inf else seconds)

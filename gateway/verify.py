@@ -69,7 +69,7 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         traceparent=traceparent,
         digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
         signed_at=proof.timestamp,
-        _parsed=content.take_parsed(),
+        _parsed=content.parsed,
     )
 
 
@@ -125,12 +125,14 @@ def _prove(request: Request, source: Source, now: int) -> tuple[Proof, Digest]:
         raise SecretMissing("every secret of the source has passed its not_after; give it the one that the sender uses")
     try:
         return _prove_with(request, live, now)
-    except SignatureMismatch:
+    except SignatureMismatch as mismatch:
         if live is not source and (label := _matching_before(request, source, now)):
             raise SecretExpired(
                 f"the signature is one of the secret {label}, whose not_after has passed; have the sender use the new "
                 "one, or set a later not_after"
             ) from None
+        if explain := source.provider.explain_mismatch:
+            raise SignatureMismatch(f"{mismatch}; {explain(request)}") from None
         raise
 
 

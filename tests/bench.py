@@ -46,13 +46,14 @@ class Bench:
         self.key = KEY
         self.url = ""
         self.timeout_seconds = 5.0
-        self._folder = folder
+        self.folder = folder
+        self._rng = random.Random(7)  # of all lives, as two of them never make the same ids
 
     async def start(self) -> None:
         """Open the inbox and start forwarding, as a restart does."""
         self.inbox = self._open()
         self.transport = EventApi(self.url or self.event_api.url, self.key, timeout_seconds=self.timeout_seconds)
-        rng, log = random.Random(7), Log()
+        rng, log = self._rng, Log()
         self.sender = Sender(self.inbox, self.transport, self.limits, clock=self.clock, rng=rng, log=log)
         mapper = Mapper("acme", "tests:transform", transform, "acme")
         self.leasing = Leasing(60_000, {"acme": replace(source("hmac", name="acme"), mapper=mapper)})
@@ -74,7 +75,7 @@ class Bench:
         await inbox.close()
 
     def _open(self) -> SqliteInbox:
-        return SqliteInbox.open(self._folder / "inbox.db", dedupe_window_ms=7 * DAY)
+        return SqliteInbox.open(self.folder / "inbox.db", dedupe_window_ms=7 * DAY)
 
     async def put(self, *names: str, **document: object) -> None:
         """Keep a delivery for each name."""

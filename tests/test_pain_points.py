@@ -116,7 +116,7 @@ REFUSED_AT_START = [
 
 ELSEWHERE = {
     9: "each rejection has a log line with reason and sentence: tests/e2e/test_rejections.py",
-    12: "the gateway calls Stripe's library with text alone: tests/test_verify.py",
+    12: "signatures are checked over the bytes on the wire, and nothing else is ever made of them: tests/judges",
     14: "`gateway doctor` and `gateway sources` tell the last verified delivery: tests/cli/test_doctor.py",
     15: "re-sends are absorbed and counted: tests/inbox/test_contract_put.py",
     16: "one source takes several secrets, and the log says which one matched: tests/test_verify.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,16 @@ async def test_impatience_is_no_fault(runner: Runner) -> None:
     gate.set()
     assert (slow, waiting) == (Postponed("slow"), Postponed("waits"))
     assert quick == Skip("b")
+
+
+async def test_many_that_are_a_little_slow(runner: Runner) -> None:
+    """A source whose entries take long together leaves the others waiting no longer than for ten of the slowest."""
+    slow = mapper(lambda _: time.sleep(TINY / 5), source="slow")
+    items = [*((entry(id=str(n)), slow) for n in range(100)), (entry(id="b"), mapper(skips))]
+    *results, quick = await runner.run(items, patience=TINY)
+    assert quick == Skip("b")
+    assert results[-1] == Postponed("slow")
+    assert Postponed("slow") not in await runner.run(items)
 
 
 async def test_one_that_hangs_speaks_for_its_source_in_company(runner: Runner) -> None:

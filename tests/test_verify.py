@@ -185,8 +185,8 @@ def test_thin_stripe_event() -> None:
     "header",
     ["", "garbage", "t=,v1=", "t=abc,v1=00", f"t={NOW // 1000}", f"t={NOW // 1000},v0=" + "0" * 64, "t=1,v1=\u00e9"],
 )
-def test_stripe_header_that_its_library_chokes_on(header: str) -> None:
-    """Nothing that Stripe's library raises undeclared reaches the caller."""
+def test_stripe_header_out_of_shape(header: str) -> None:
+    """It is refused as any other; Stripe's library raises what it does not declare."""
     with pytest.raises(rejections.VerificationError):
         verify(request((("stripe-signature", header),), BODIES["stripe"]), source("stripe"), NOW)
 

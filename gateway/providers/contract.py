@@ -13,6 +13,7 @@ from gateway.locators import Content
 from gateway.model import Reply, Request
 from gateway.scheme import Scheme
 from gateway.signatures import Proof
+from gateway.value import value
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,7 +21,7 @@ MIB = 1024 * KIB
 _STATUS = re.compile(r"[1-5](xx|[0-9][0-9])")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Facts:
     """What a verified request says of itself: delivery id, event type, provider's time (unix ms), schema version.
 
@@ -82,15 +83,16 @@ class Retries:
 class Provider:
     """A service that sends webhooks and the way it signs them.
 
-    `schemes`: the first that finds a signature in the request decides. `check` verifies in their place where the
-    provider's own library does. `id`, `type`, `time`, `version` are locators, the first present wins; `describe` gives
-    the facts where locators cannot. `probe` answers an unsigned request before verification and must depend on
-    nothing in it but its kind; `handshake` answers a verified one that is not a delivery; `handshakes` are answers of
-    both kinds as data. `secret_fault` says in a sentence why a text cannot be this provider's secret. `binary` allows
-    bodies that are not text. `equal_bodies`: whether equal signed bytes are the same delivery. `batch`: where the
-    items are of one who sends several in a delivery. `params`: what an operator must give besides secrets, and where
-    it is found. `payload_field`: the field that holds the payload, of one who sends it in multipart/form-data; schemes
-    and locators are about the payload. `answers`: what is answered otherwise than everyone is, by outcome.
+    `schemes`: the first that finds a signature in the request decides. `check` verifies in their place where data
+    cannot say how. `explain_mismatch` says what a signature that no secret made may come from. `id`, `type`, `time`,
+    `version` are locators, the first present wins; `describe` gives the facts where locators cannot. `probe` answers
+    an unsigned request before verification and must depend on nothing in it but its kind; `handshake` answers a
+    verified one that is not a delivery; `handshakes` are answers of both kinds as data. `secret_fault` says in a
+    sentence why a text cannot be this provider's secret. `binary` allows bodies that are not text. `equal_bodies`:
+    whether equal signed bytes are the same delivery. `batch`: where the items are of one who sends several in a
+    delivery. `params`: what an operator must give besides secrets, and where it is found. `payload_field`: the field
+    that holds the payload, of one who sends it in multipart/form-data; schemes and locators are about the payload.
+    `answers`: what is answered otherwise than everyone is, by outcome.
 
     `confidence` is about the signature scheme and `read_from` says what that was read from; `notes` are known traps.
     """
@@ -108,6 +110,7 @@ class Provider:
     params: Mapping[str, str] = field(default_factory=dict)
     schemes: tuple[Scheme, ...] = ()
     check: Check | None = None
+    explain_mismatch: Callable[[Request], str] | None = None
     id: tuple[str, ...] = ()
     type: tuple[str, ...] = ()
     time: tuple[str, ...] = ()

@@ -38,17 +38,24 @@ def compile_match(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Matc
 
 def _hmac(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:
     decode, render = compile_decode(scheme), compile_template(scheme.parts, scheme, params)
-    algorithm, digest = scheme.algorithm, hmac.digest
-    index_of_first, first_key = keys[0]
+    # A copy of one that holds the key costs less than looking up the algorithm and mixing in the key each time.
+    keyed = [(index, hmac.new(key, digestmod=scheme.algorithm)) for index, key in keys]
+    index_of_first, first_keyed = keyed[0]
 
     def match(received: Received, candidates: list[str]) -> int | None:
         signatures = decode(candidates)
         message = received.message = render(received)
-        if len(keys) == 1:
-            return index_of_first if is_any(digest(first_key, message, algorithm), signatures) else None
-        return first([index for index, key in keys if is_any(digest(key, message, algorithm), signatures)])
+        if len(keyed) == 1:
+            return index_of_first if is_any(_digest(first_keyed, message), signatures) else None
+        return first([index for index, one in keyed if is_any(_digest(one, message), signatures)])
 
     return match
+
+
+def _digest(keyed: hmac.HMAC, message: bytes) -> bytes:
+    one = keyed.copy()
+    one.update(message)
+    return one.digest()
 
 
 def _hash(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:

@@ -43,11 +43,11 @@ class Log:
             source=source,
             outcome=outcome,
             status=status,
-            **_present(reason=label, detail=detail),
+            **(_present(reason=label, detail=detail) if label or detail else {}),
             **_identify(delivery, trace),
             bytes_in=bytes_in,
             ms=round(ms, 2),
-            **{f"{step}_ms": round(took, 2) for step, took in steps.items()} if steps else {},
+            **({f"{step}_ms": round(took, 2) for step, took in steps.items()} if steps else {}),
         )
 
     def attempt(
@@ -230,11 +230,14 @@ def configure(
 
 
 def _identify(delivery: Delivery | None, trace: str) -> dict[str, Any]:
-    traceparent = delivery.traceparent if delivery else trace
-    parts = traceparent.split("-")
-    fields: dict[str, Any] = {"trace_id": parts[1]} if len(parts) > 1 else {}
+    trace_id = (delivery.traceparent if delivery else trace)[3:35]
+    fields: dict[str, Any] = {}
     if delivery:
-        fields = {"delivery_id": delivery.id, "type": delivery.type, **_present(secret=delivery.secret), **fields}
+        fields = {"delivery_id": delivery.id, "type": delivery.type}
+        if delivery.secret:
+            fields["secret"] = delivery.secret
+    if trace_id:
+        fields["trace_id"] = trace_id
     return fields
 
 

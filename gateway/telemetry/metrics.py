@@ -11,22 +11,22 @@ from gateway.telemetry import metric_names as names
 from gateway.telemetry.forward_metrics import ForwardMetrics
 from gateway.telemetry.inbox_metrics import InboxMetrics
 from gateway.telemetry.intake_metrics import IntakeMetrics
-from gateway.telemetry.registry import Exemplars, Registry
+from gateway.telemetry.registry import Registry
 
 
 class Metrics:
-    """The metrics of one process; they may be changed and read on any thread.
+    """The metrics of one process. What is of requests and of forwarding is changed on the event loop's thread alone.
 
-    `wall` tells the time of the host's clock, in unix milliseconds.
+    The rest may be changed, and all be read, on any. `wall` tells the time of the host's clock, in unix milliseconds.
     """
 
     def __init__(self, wall: Callable[[], int] | None = None) -> None:
         self.registry = made = Registry()
         self.exposition = made.exposition
-        self.exemplars = Exemplars()
-        self.intake = IntakeMetrics(made, self.exemplars)
+        self.exemplars = made.exemplars
+        self.intake = IntakeMetrics(made)
         self.inbox = InboxMetrics(made, wall or SystemClock().wall)
-        self.forward = ForwardMetrics(made, self.exemplars)
+        self.forward = ForwardMetrics(made)
         self.give_up = self.intake.give_up
         self._loop_lag = made.histogram(names.LOOP_LAG)
         self._crashes = made.counters(names.CRASHES)

@@ -1,7 +1,8 @@
-"""The metrics of gateway.telemetry.metric_names as objects of prometheus_client, and the text that scrapers read."""
+"""The metrics of gateway.telemetry.metric_names as plain numbers or prometheus_client's, and what scrapers read."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
@@ -12,14 +13,14 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from gateway.telemetry import lines
+from gateway.telemetry import counted, lines
 from gateway.telemetry.metric_names import LOG_DROPPED, Metric
 
 OPENMETRICS = "application/openmetrics-text"
 # One more series for each counter and histogram, which tells what process_start_time_seconds does.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-T = TypeVar("T", Counter, Gauge, Histogram)
+T = TypeVar("T", Counter, Gauge)
 
 
 class Children(dict[Any, T], Generic[T]):
@@ -44,12 +45,28 @@ class Children(dict[Any, T], Generic[T]):
 
 
 class Registry:
-    """Makes metrics, and shows all that it made, those of the process and the dropped lines of the log."""
+    """Makes metrics, and shows all that it made, those of the process and the dropped lines of the log.
+
+    `exemplars` says which traces stand in histograms.
+    """
 
     def __init__(self) -> None:
+        self.exemplars = counted.Exemplars()
         self.collectors = CollectorRegistry()
         ProcessCollector(registry=self.collectors)
         self.collectors.register(_LogLines())
+
+    def counts(self, metric: Metric) -> defaultdict[Any, float]:
+        """Make a labelled counter that the event loop's thread alone adds to: numbers by the values of the labels."""
+        counter = counted.Counter(metric)
+        self.collectors.register(counter)
+        return counter.counts
+
+    def observed(self, metric: Metric) -> defaultdict[Any, counted.Observed]:
+        """Make a labelled histogram with exemplars, in which the event loop's thread alone observes."""
+        histogram = counted.Histogram(metric, self.exemplars)
+        self.collectors.register(histogram)
+        return histogram.observed
 
     def counters(self, metric: Metric) -> Children[Counter]:
         """Make a labelled counter."""
@@ -64,12 +81,8 @@ class Registry:
         return Children(self.gauge(metric))
 
     def histogram(self, metric: Metric) -> Histogram:
-        """Make a histogram, labelled where the metric is."""
-        return Histogram(metric.name, metric.help, metric.labels, buckets=metric.bounds, registry=self.collectors)
-
-    def histograms(self, metric: Metric) -> Children[Histogram]:
-        """Make a labelled histogram."""
-        return Children(self.histogram(metric))
+        """Make a histogram without labels."""
+        return Histogram(metric.name, metric.help, buckets=metric.bounds, registry=self.collectors)
 
     def exposition(self, accept: str = "") -> tuple[str, bytes]:
         """Return content type and text, as `accept` asks."""
@@ -85,22 +98,6 @@ def exposition(collectors: CollectorRegistry, accept: str) -> tuple[str, bytes]:
         text = openmetrics.generate_latest(collectors)  # type: ignore[no-untyped-call]
         return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", text
     return plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest(collectors)
-
-
-class Exemplars:
-    """Which traces stand beside a latency: any, for `gateway show`; while spans are exported, sampled ones alone.
-
-    Only those can be looked up where spans go. `sampled_only` may be changed at any time.
-    """
-
-    def __init__(self) -> None:
-        self.sampled_only = False
-
-    def of(self, traceparent: str) -> dict[str, str] | None:
-        """Return the exemplar that a W3C traceparent makes; None for none."""
-        if not traceparent or (self.sampled_only and not traceparent.endswith("1")):
-            return None
-        return {"trace_id": traceparent[3:35], "span_id": traceparent[36:52]}
 
 
 class _LogLines(Collector):

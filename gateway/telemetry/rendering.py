@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, Literal, TextIO, cast
 
@@ -32,13 +33,8 @@ def configure(
     if pretty:
         # Without a formatter of its own: the usual one shows the values of variables.
         last = [_printable, structlog.dev.ConsoleRenderer(colors=out.isatty()), _encode]
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        *([partial(_number, worker)] if worker else []),
-        _describe_error,
-        *last,
-    ]
+    numbered: list[structlog.typing.Processor] = [partial(_number, worker)] if worker else []
+    processors: list[structlog.typing.Processor] = [_complete, *numbered, *last]
     writer = LineWriter(out, lambda count: _missing(count, processors), among_others=worker > 0)
     structlog.configure(
         processors=processors,
@@ -66,9 +62,11 @@ def _number(worker: int, _logger: Any, _method: str, fields: Fields) -> Fields:
     return fields
 
 
-def _describe_error(_logger: Any, _method: str, fields: Fields) -> Fields:
-    error = fields.pop("exc_info", None)
-    if error is not None:
+def _complete(_logger: Any, method: str, fields: Fields) -> Fields:
+    """Add level, time and traceback; in one step, as each costs every line a tenth of what the whole does."""
+    fields["level"] = method
+    fields["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    if "exc_info" in fields and (error := fields.pop("exc_info")) is not None:
         fields["exception"] = describe(error)
     return fields
 

@@ -38,7 +38,9 @@ class Ended:
         """Why, for people."""
         if self.sentences:
             return "; ".join(self.sentences)
-        return f"exit code {self.code}" if self.code >= 0 else signal.Signals(-self.code).name
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        return next((known.name for known in signal.Signals if known == -self.code), f"signal {-self.code}")
 
 
 class Child:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
+from gateway import refusals
 from gateway.config import Config
 from gateway.find_provider import find
 from gateway.providers import Retries
@@ -23,19 +23,25 @@ class SharedRefusals:
     once; how often it is refused since, once a second.
     """
 
-    def __init__(self, path: Path, wall: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> None:
-        self._kept = Refusals(path, wall)
+    def __init__(self, config: Config, wall: Callable[[], int], tell: Callable[[dict[str, Any]], None]) -> None:
+        self._kept = Refusals(refusals.path_of(config.inbox_path), wall)
         self._tell = tell
         self._timer: asyncio.TimerHandle | None = None
         self._retries: dict[str, Retries] = {}
         self.save = self._kept.save
+        self.configure(config)
 
-    def note(self, config: Config, source: str, outcome: str, status: int, reason: str) -> None:
-        """Note an answer of a worker."""
-        if source not in config.sources:
+    def configure(self, config: Config) -> None:
+        """Take the sources of a configuration, and how their providers send again. Raises ConfigError."""
+        folder = config.path.parent
+        self._retries = {name: find(source.provider, folder).retries for name, source in config.sources.items()}
+
+    def note(self, source: str, outcome: str, status: int, reason: str) -> None:
+        """Note an answer of a worker; of a source that is not in use it does not count."""
+        if source not in self._retries:
             return
         before = set(self._kept.records)
-        self._kept.note(source, self._of(config, source), outcome, status, reason)
+        self._kept.note(source, self._retries[source], outcome, status, reason)
         if before != set(self._kept.records):
             self._tell_all()
         elif self._timer is None:
@@ -50,10 +56,3 @@ class SharedRefusals:
             self._timer.cancel()
         self._timer = None
         self._tell(self.document())
-
-    def _of(self, config: Config, source: str) -> Retries:
-        """Return how the provider of a source sends again."""
-        provider = config.sources[source].provider
-        if provider not in self._retries:
-            self._retries[provider] = find(provider, config.path.parent).retries
-        return self._retries[provider]

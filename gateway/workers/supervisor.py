@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gateway import refusals
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.errors import ConfigError, GatewayError
@@ -34,7 +33,6 @@ class Supervisor:
     def __init__(
         self, config: Config, load: Callable[[], Config], count: int, launch: Launch, manager: Manager
     ) -> None:
-        self.config = config
         self.children = [Child(number, launch, self._hear) for number in range(1, count + 1)]
         self.stop = asyncio.Event()
         self.over = asyncio.Event()
@@ -46,8 +44,7 @@ class Supervisor:
         self._load = load
         self._manager = manager
         self._restarts = self.registry.counters(names.WORKER_RESTARTS)
-        path = refusals.path_of(config.inbox_path)
-        self._refusals = SharedRefusals(path, SystemClock().wall, lambda records: self._tell_all(refusing=records))
+        self._refusals = SharedRefusals(config, SystemClock().wall, lambda records: self._tell_all(refusing=records))
         self._alive: set[int] = set()
         self._told: dict[int, int] = {}
         self._reloading = False
@@ -129,7 +126,7 @@ class Supervisor:
             case {"state": "WATCHDOG=1"}:
                 self._note_alive(child)
             case {"answered": [source, outcome, status, reason]}:
-                self._refusals.note(self.config, source, outcome, status, reason)
+                self._refusals.note(source, outcome, status, reason)
             case {"learned": _}:
                 self._tell_all(**message)
 
@@ -159,11 +156,12 @@ class Supervisor:
 
     async def _reload(self) -> None:
         try:
-            self.config = await asyncio.to_thread(self._load)
+            config = await asyncio.to_thread(self._load)
+            self._refusals.configure(config)
         except ConfigError as error:
             self.log.reload_refused(faults=error.faults)
         else:
-            self.on_reloaded(self.config)
+            self.on_reloaded(config)
             for child in self.children:
                 child.reload()
         self._reloading = True

@@ -20,21 +20,21 @@ async def test_a_first_refusal_and_a_success_are_told_at_once(tmp_path: Path) ->
     """How often it is refused since then is told later, together; all of it outlives the supervisor."""
     told: list[dict[str, Any]] = []
     loaded = config(tmp_path)
-    shared = SharedRefusals(tmp_path / "inbox.refused", lambda: 5_000, told.append)
-    shared.note(loaded, "stripe", "rejected", 401, "signature_mismatch")
+    shared = SharedRefusals(loaded, lambda: 5_000, told.append)
+    shared.note("stripe", "rejected", 401, "signature_mismatch")
     assert told[-1]["stripe"]["count"] == 1
     for _ in range(20):
-        shared.note(loaded, "stripe", "unavailable", 503, "inbox_unavailable")
+        shared.note("stripe", "unavailable", 503, "inbox_unavailable")
     assert len(told) == 1
-    shared.note(loaded, "nobody", "rejected", 401, "signature_mismatch")
+    shared.note("nobody", "rejected", 401, "signature_mismatch")
     assert len(told) == 1
     await asyncio.to_thread(shared.save)
-    assert refusals.load(tmp_path / "inbox.refused")["stripe"].count == 21
-    shared.note(loaded, "slack", "rejected", 401, "signature_mismatch")
+    assert refusals.load(refusals.path_of(loaded.inbox_path))["stripe"].count == 21
+    shared.note("slack", "rejected", 401, "signature_mismatch")
     assert told[-1]["stripe"]["count"] == 21
-    shared.note(loaded, "stripe", "accepted", 200, "")
+    shared.note("stripe", "accepted", 200, "")
     assert told[-1].keys() == {"slack"}
-    shared.note(loaded, "slack", "rejected", 401, "signature_mismatch")
+    shared.note("slack", "rejected", 401, "signature_mismatch")
     async with asyncio.timeout(10):
         while len(told) < 4:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)

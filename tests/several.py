@@ -83,6 +83,14 @@ class Several(Process):
             self.posted.append(name)
         return status
 
+    async def post_of_type(self, kind: str) -> None:
+        """Post a delivery of a type."""
+        body = dumps({"id": f"evt_{next(self._names)}", "type": kind})
+        headers = dict(signed_headers("hmac", body, at=time.time_ns() // 1_000_000))
+        url = f"http://127.0.0.1:{self.port}/webhooks/acme"
+        async with aiohttp.request("POST", url, data=body, headers=headers) as answer:
+            assert answer.status == 200
+
     async def tampered(self, session: aiohttp.ClientSession) -> int:
         """Post what nobody signed; return the status."""
         body = dumps({"id": "evt_tampered", "type": "made"})

@@ -72,9 +72,7 @@ class Asking:
                     raise NoWorkerServes(f"worker {child.number} ended meanwhile; look whether it was done") from error
         raise NoWorkerServes("no worker serves at the moment; the log says why")
 
-    async def all(
-        self, path: str, passed_on: Mapping[str, str], seconds: float = SECONDS
-    ) -> dict[Child, Answer | None]:
+    async def all(self, path: str, passed_on: Mapping[str, str], seconds: float) -> dict[Child, Answer | None]:
         """Return what each worker that serves answers to a path; None where it does not within the seconds."""
         children = self.serving
 

@@ -6,7 +6,6 @@ import asyncio
 
 import aiohttp
 from aiohttp import web
-from yarl import URL
 
 from gateway.admin import query
 from gateway.admin.inspection import LINES, QUIET_SECONDS
@@ -79,8 +78,7 @@ class _Followed:
 
     async def _pass_on(self, asking: Asking) -> None:
         """Pass on the lines of its process that lives now. Raises ConnectionResetError when the follower is gone."""
-        where = URL("/v1/tail").with_query(self._http.query_string)
-        async with asking.lines(self._child, where, headers(self._http), STUCK_SECONDS) as lines:
+        async with asking.lines(self._child, self._http.rel_url, headers(self._http), STUCK_SECONDS) as lines:
             async for line in lines:
                 self.begun.set()
                 await self._answering.wait()

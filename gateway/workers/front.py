@@ -102,7 +102,7 @@ class Front:
         return api.answer(document, found.status)
 
     async def _worst(self, http: web.Request) -> dict[str, Any] | None:
-        answers = await self._asking.all("/v1/forwarding", headers(http))
+        answers = await self._asking.all("/v1/forwarding", headers(http), HEALTH_SECONDS)
         states = {
             child.number: orjson.loads(told.body)
             for child, told in answers.items()

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway import admin_token
 from gateway.dev.event_api import LocalEventApi
@@ -112,6 +113,13 @@ async def what_happens(several: Several, tmp_path: Path) -> None:
         assert await several.post(sessions[1]) == 200
         assert (await _happening(following))["outcome"] == "accepted"
         await until(lambda: _all_know(several, 0))
+    url = f"{several.admin}/v1/tail?type=a%2Bb%26c"
+    async with aiohttp.ClientSession() as session, session.get(URL(url, encoded=True)) as following:
+        assert await following.content.readline() == b"\n"
+        for kind in ("made", "a+b&c"):
+            await several.post_of_type(kind)
+        assert (await _happening(following))["type"] == "a+b&c"
+    assert (await several.ask("GET", "/v1/tail?outcome=lost"))[0] == 400
     await until(lambda: _rejections(several))
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "doctor", "acme", "--json", "--config", str(tmp_path / "gateway.toml"),

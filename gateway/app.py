@@ -11,12 +11,13 @@ from functools import partial
 
 from aiohttp import web
 
-from gateway import admin, build, build_inbox, refusals
+from gateway import admin, build, build_inbox
 from gateway.admin import address, api
 from gateway.admin.access import Access
 from gateway.admin.exposition import exposed
 from gateway.admin.inspection import Inspected, Inspection
 from gateway.admin.replay import Replays
+from gateway.beside import Beside, Part
 from gateway.clock import Clock, SystemClock, go_on
 from gateway.config import AdminConfig, Config, ServerConfig
 from gateway.event_api import EventApi
@@ -26,9 +27,8 @@ from gateway.gauges import Gauges, watch_loop
 from gateway.housekeeping import Housekeeping
 from gateway.inbox.contract import Inbox
 from gateway.listener import Listener
-from gateway.quarantine import Recorder, path_of
+from gateway.quarantine import Recorder
 from gateway.receive import Receiver
-from gateway.refusals import Refusals
 from gateway.sender import Sender
 from gateway.sources import Source
 from gateway.systemd import Inlet
@@ -55,8 +55,10 @@ class Gateway:
         rng: random.Random | None = None,
         inbox: Inbox | None = None,
         sockets: Mapping[Inlet, socket.socket] | None = None,
+        part: Part | None = None,
     ) -> None:
         self.config = config
+        self._beside = Beside(config.inbox_path, part)
         self.clock = clock or SystemClock()
         self.metrics = Metrics(self.clock.wall)
         self.log = Log(on_crash=self.metrics.crashed)
@@ -104,8 +106,8 @@ class Gateway:
             await self._export_metrics(config.metrics_interval)
         for alarm in (*self.inbox.alarms, *go_on(self.clock, self.inbox.reached)):
             self.log.inbox_alarm(detail=alarm)
-        self._stack.callback(address.remove, config.inbox_path)
-        address.remove(config.inbox_path)  # what a killed process left names a port that another program may have
+        self._stack.callback(self._beside.withdraw)
+        self._beside.withdraw()
         self.receiver = Receiver(
             self.inbox,
             built,
@@ -116,11 +118,11 @@ class Gateway:
             metrics=self.metrics,
             traces=self._traces,
         )
-        self._recorder = Recorder(path_of(config.inbox_path), build.keeping(config, built), log=self.log)
+        self._recorder = Recorder(self._beside.holding, build.keeping(config, built), log=self.log)
         self._recorder.start()
         self._stack.push_async_callback(asyncio.to_thread, self._recorder.close)
         self.receiver.on_rejected = self._recorder.hold
-        self._refusals = await asyncio.to_thread(Refusals, refusals.path_of(config.inbox_path), self.clock.wall)
+        self._refusals = await asyncio.to_thread(self._beside.refusals, self.clock.wall)
         self._stack.push_async_callback(asyncio.to_thread, self._refusals.save)
         self.receiver.on_answered = self._refusals.answered
         self.receiver.feed = self.feed
@@ -128,7 +130,7 @@ class Gateway:
         self.admin_port = await self._listen("admin", Listener(self._admin()), config.admin)
         self._stack.callback(self.feed.close)  # before that listener stops, which waits for what it answers
         listens_at = address.url(config.admin.host, self.admin_port)
-        address.write(config.inbox_path, address.Address(listens_at, self._instance))
+        self._beside.announce(listens_at, self._instance)
         await self._start_forwarding(config, built)
         listener = Listener(
             self.receiver.handle,
@@ -238,7 +240,7 @@ class Gateway:
         inspected = Inspected(
             self.inbox,
             self._refusals,
-            quarantine=path_of(self.config.inbox_path),
+            quarantine=self._beside.held,
             clock=self.clock,
             config=lambda: self.config,
             port=lambda: self.port,

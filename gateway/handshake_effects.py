@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway import learned_secrets
@@ -18,12 +18,13 @@ HANDSHAKES_PER_MINUTE = 60
 
 
 class Effects:
-    """Brings about what handshakes change, before they are answered."""
+    """Brings about what handshakes change, before they are answered. `on_learned` is told where a secret was kept."""
 
     def __init__(self, *, clock: Clock, log: Log) -> None:
         self._clock = clock
         self._log = log
         self._ration = Ration(HANDSHAKES_PER_MINUTE)
+        self.on_learned: Callable[[str], None] = lambda _: None
 
     async def bring_about(self, source: Source, result: Reply | Learned) -> Reply:
         """Return the reply that may now be given; a secret that was learned is on disk by then.
@@ -44,6 +45,7 @@ class Effects:
             raise HandshakeMalformed(f"the handshake {learned.reply.kind} offers no usable secret: {error}") from error
         await asyncio.to_thread(learned_secrets.keep, Path(source.learned_at), learned.secret)
         self._log.secret_learned(source=source.name, path=source.learned_at)
+        self.on_learned(source.learned_at)
 
 
 def taught(sources: Mapping[str, Source], at: str, secret: str) -> dict[str, Source]:

@@ -146,23 +146,23 @@ class Listener:
         self.port = 0
 
     async def start(self, host: str, port: int, given: socket.socket | None = None) -> None:
-        """Listen, on a socket that listens already where one is given; port 0 takes a free one, which `port` tells.
+        """Listen, on the socket where one is given; port 0 takes a free one, which `port` tells.
 
         Raises ConfigError when the address is taken, or when aiohttp lacks its parser in C: the one in Python has had
         most of the request smuggling faults.
         """
         if not parses_in_c():
             raise ConfigError(["aiohttp runs without its C parser; install its wheel and unset AIOHTTP_NO_EXTENSIONS"])
+        self._socket = given or bind(host, port)
         self._runner = self._make_runner()
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         try:
-            self._socket = given or _listen(host, port)
-            loop = asyncio.get_running_loop()
             self._server = await loop.create_server(self._make_handler, sock=self._socket, backlog=BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            raise ConfigError([f"cannot listen on {host}:{port}: {reason}; choose another host or port"]) from error
+            self._socket.close()
+            raise _taken(host, port, error) from error
         self.port = self._socket.getsockname()[1]
 
     async def stop(self, grace_seconds: float) -> None:
@@ -204,12 +204,32 @@ def parses_in_c() -> bool:
     return http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    listening.setblocking(False)
-    return listening
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Return a socket that does not listen yet, on an address that others may listen on too where it is `shared`.
+
+    The kernel spreads connections over those that listen. Raises ConfigError when the address is taken.
+    https://man7.org/linux/man-pages/man7/socket.7.html, SO_REUSEPORT
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            bound = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind(address[:2])
+        except OSError as error:
+            raise _taken(host, port, error) from error
+        bound.setblocking(False)
+        stack.pop_all()
+    return bound
+
+
+def _taken(host: str, port: int, error: OSError) -> ConfigError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return ConfigError([f"cannot listen on {host}:{port}: {reason}; choose another host or port"])
 
 
 def _close_quiet(connections: list[RequestHandler]) -> bool:

@@ -88,7 +88,7 @@ class Receiver:
         self._metrics = (metrics or Metrics()).intake
         self._on_accepted = on_accepted
         self._hard_stop = HardStop(HARD_STOP_SECONDS)
-        self._effects = Effects(clock=clock, log=log)
+        self.effects = Effects(clock=clock, log=log)
 
     async def handle(self, http: web.BaseRequest) -> web.Response:
         """Answer one request of any path; whatever it holds, the answer is one of the documented ones."""
@@ -195,7 +195,7 @@ class Receiver:
             )
 
     async def _shake_hands(self, exchange: Exchange, source: Source, result: Reply | Learned) -> web.Response:
-        reply = await self._effects.bring_about(source, result)
+        reply = await self.effects.bring_about(source, result)
         if isinstance(result, Learned):
             self.sources = taught(self.sources, source.learned_at, result.secret)
         exchange.detail = reply.kind

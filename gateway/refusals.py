@@ -12,29 +12,56 @@ import orjson
 
 from gateway.answers import SUCCESSES
 from gateway.give_up import FORGOTTEN_MS, OF_STRANGERS, Refusing, clock, refused
+from gateway.providers import Retries
 from gateway.sources import Source
 
 MOST_BYTES = 1_048_576
 
 
-class Refusals:
-    """The records by source, begun with those that a file kept; `wall` tells the time (unix ms)."""
+Noted = Callable[[str, str, int, str], None]
+"""Told of each answer that changed a record: the source, the outcome, the status and the reason."""
 
-    def __init__(self, path: Path, wall: Callable[[], int]) -> None:
+
+class Refusals:
+    """The records by source, begun with those that a file kept; `wall` tells the time (unix ms).
+
+    Without a file they are kept by somebody else, who is told by `on_noted` and tells by `replace`.
+    """
+
+    def __init__(self, path: Path | None, wall: Callable[[], int], on_noted: Noted | None = None) -> None:
         self._path = path
         self._wall = wall
-        self._records = load(path)
+        self._on_noted = on_noted
+        self._records = load(path) if path else {}
         self._written = dict(self._records)
+
+    @property
+    def records(self) -> Mapping[str, Refusing]:
+        """The records as they are now."""
+        return self._records
 
     def answered(self, source: Source, outcome: str, status: int, reason: str) -> None:
         """Note how a request to a source was answered."""
         if outcome in SUCCESSES:
-            if source.name in self._records:
-                del self._records[source.name]
-        elif outcome in {"rejected", "unavailable"} and reason not in OF_STRANGERS:
-            before, retries = self._records.get(source.name), source.provider.retries
-            after = refused(before, retries, at=self._wall(), status=status, reason=reason)
-            self._records[source.name] = after
+            if source.name not in self._records:
+                return
+        elif outcome not in {"rejected", "unavailable"} or reason in OF_STRANGERS:
+            return
+        self.note(source.name, source.provider.retries, outcome, status, reason)
+
+    def note(self, source: str, retries: Retries, outcome: str, status: int, reason: str) -> None:
+        """Note an answer that counts: a success, or a refusal."""
+        if outcome in SUCCESSES:
+            self._records.pop(source, None)
+        else:
+            before = self._records.get(source)
+            self._records[source] = refused(before, retries, at=self._wall(), status=status, reason=reason)
+        if self._on_noted:
+            self._on_noted(source, outcome, status, reason)
+
+    def replace(self, records: Mapping[str, Refusing]) -> None:
+        """Take the records that whoever keeps them tells."""
+        self._records = dict(records)
 
     def current(self, sources: Iterable[str]) -> dict[str, Refusing]:
         """Return the records of those of the sources whose deliveries are being refused."""
@@ -52,7 +79,7 @@ class Refusals:
     def save(self) -> None:
         """Write the records where they have changed; without them a restart begins the clocks anew, no more."""
         records = dict(self._records)
-        if records == self._written:
+        if self._path is None or records == self._written:
             return
         new = self._path.with_name(f"{self._path.name}.new")
         with contextlib.suppress(OSError):

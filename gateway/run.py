@@ -10,8 +10,11 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+import uvloop
+
 from gateway import threads
 from gateway.app import Gateway
+from gateway.beside import Part
 from gateway.config import Config
 from gateway.reload import Reloader
 from gateway.systemd import Inlet, Supervisor
@@ -27,30 +30,76 @@ Accompany = Callable[[Gateway, Reloader], Coroutine[Any, Any, int | None]]
 """What runs beside a started gateway and may reload it; the exit code it returns ends it, None lets it serve on."""
 
 
+class Orders:
+    """What a running gateway can be told to do. `stop` is set once it is to end."""
+
+    def __init__(self, gateway: Gateway, reloader: Reloader, supervisor: Supervisor) -> None:
+        self.stop = asyncio.Event()
+        self.gateway = gateway
+        self._reloader = reloader
+        self._supervisor = supervisor
+        self._reloads: set[asyncio.Task[bool]] = set()
+
+    def drain(self, name: str) -> None:
+        """Finish what is under way and end, as the signal of this name wants it; again changes nothing."""
+        if not self.stop.is_set():
+            self.gateway.log.draining(signal=name)
+            self.stop.set()
+
+    def cut_short(self, name: str) -> None:
+        """End at once: what was acknowledged is on disk and leases run out, so nothing is lost."""
+        self.gateway.log.cut_short(signal=name)
+        lines.finish(LAST_LINES_SECONDS)
+        os._exit(1)
+
+    def reload(self) -> None:
+        """Read the configuration again."""
+        self._supervisor.reloading()
+        task = asyncio.create_task(self._reloader.reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        task.add_done_callback(lambda _: self._supervisor.ready())
+
+
+def heed_signals(orders: Orders) -> None:
+    """Drain at SIGTERM or SIGINT, end at once at a second one, and reload at SIGHUP."""
+    loop = asyncio.get_running_loop()
+
+    def end(number: signal.Signals) -> None:
+        (orders.cut_short if orders.stop.is_set() else orders.drain)(number.name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)
+    loop.add_signal_handler(signal.SIGHUP, orders.reload)
+
+
 async def run(
     load: Callable[[], Config],
     accompany: Accompany,
     supervisor: Supervisor | None = None,
     sockets: Mapping[Inlet, socket.socket] | None = None,
+    *,
+    heed: Callable[[Orders], None] = heed_signals,
+    part: Part | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT, reloading on SIGHUP; return the exit code.
+    """Serve until what `heed` listens to orders the end; return the exit code.
 
-    A second SIGTERM or SIGINT ends the process at once. An inbox that failed for good, or a fault in a background
-    task, ends it with code 1, so that a supervisor starts it anew on a store that is opened afresh.
+    An inbox that failed for good, or a fault in a background task, ends it with code 1, so that a supervisor starts it
+    anew on a store that is opened afresh.
     """
     asyncio.get_running_loop().set_default_executor(threads.pool(THREADS, "worker"))
     supervisor = supervisor or Supervisor({})
-    gateway = Gateway(load(), sockets=sockets)
+    gateway = Gateway(load(), sockets=sockets, part=part)
     await gateway.start()
     _collect_seldom()
-    stop = asyncio.Event()
     reloader = Reloader(gateway, load)
-    _handle_signals(gateway, reloader, stop, supervisor)
+    orders = Orders(gateway, reloader, supervisor)
+    heed(orders)
     supervisor.ready()
     alive = asyncio.create_task(supervisor.watch(lambda: gateway.inbox.settle([], gateway.clock.now())))
     companion = asyncio.create_task(accompany(gateway, reloader))
     try:
-        code = await _watch(gateway, companion, stop)
+        code = await _watch(gateway, companion, orders.stop)
         supervisor.stopping()
         if code is None:
             await gateway.drain()
@@ -60,6 +109,12 @@ async def run(
         await gateway.stop()
     gateway.log.stopped()
     return code or 0
+
+
+def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine on uvloop; return its exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
 
 
 def _collect_seldom() -> None:
@@ -76,28 +131,3 @@ async def _watch(gateway: Gateway, companion: asyncio.Task[int | None], stop: as
         if companion.done() and (code := companion.result()) is not None:
             return code
     return None
-
-
-def _handle_signals(gateway: Gateway, reloader: Reloader, stop: asyncio.Event, supervisor: Supervisor) -> None:
-    loop = asyncio.get_running_loop()
-    reloads: set[asyncio.Task[bool]] = set()
-
-    def end(number: signal.Signals) -> None:
-        if stop.is_set():
-            # What was acknowledged is on disk and leases run out, so nothing is lost by leaving at once.
-            gateway.log.cut_short(signal=number.name)
-            lines.finish(LAST_LINES_SECONDS)
-            os._exit(1)
-        gateway.log.draining(signal=number.name)
-        stop.set()
-
-    def start_reload() -> None:
-        supervisor.reloading()
-        task = asyncio.create_task(reloader.reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-        task.add_done_callback(lambda _: supervisor.ready())
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end, number)
-    loop.add_signal_handler(signal.SIGHUP, start_reload)

@@ -24,9 +24,10 @@ _SHARE_OF_WATCHDOG = 3
 
 
 class Supervisor:
-    """The service manager as the environment of this process describes it."""
+    """The service manager as the environment of this process describes it; `tell` takes the lines in its place."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], tell: Callable[..., None] | None = None) -> None:
+        self._tell = tell or self._send
         self._address = environ.get("NOTIFY_SOCKET", "")
         watched = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self._watchdog_seconds = int(environ.get("WATCHDOG_USEC", "0")) / 1e6 if watched else 0.0
@@ -43,6 +44,10 @@ class Supervisor:
         """Say that this process is about to end."""
         self._tell("STOPPING=1")
 
+    def alive(self) -> None:
+        """Say that this process is alive."""
+        self._tell("WATCHDOG=1")
+
     async def watch(self, ask: Callable[[], Awaitable[object]]) -> None:
         """Say that this process is alive, from its loop, each time that `ask` has come back; for ever.
 
@@ -51,10 +56,10 @@ class Supervisor:
         while self._watchdog_seconds:
             with contextlib.suppress(InboxError):
                 await ask()
-            self._tell("WATCHDOG=1")
+            self.alive()
             await asyncio.sleep(self._watchdog_seconds / _SHARE_OF_WATCHDOG)
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         """Send a datagram. systemd may be gone or busy, which must not hold up the loop."""
         if not self._address:
             return

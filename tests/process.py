@@ -35,11 +35,12 @@ def kill_all() -> None:
 class Process:
     """`gateway serve` as a child process; `lines` are its log, `port` where it listens."""
 
-    def __init__(self, config: Path, module: str = "gateway", **environ: str) -> None:
+    def __init__(self, config: Path, module: str = "gateway", *options: str, **environ: str) -> None:
         self.lines: list[dict[str, Any]] = []
         self.raw: list[str] = []
         self.port = 0
         self._config = config
+        self._options = options
         self._module = module
         self._environ = {**os.environ, **ENVIRON, **environ, "PYTHONUNBUFFERED": "1"}
         self._child: asyncio.subprocess.Process
@@ -50,7 +51,7 @@ class Process:
     async def start(self) -> None:
         """Start it and wait until it listens."""
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self._module, "serve", "--config", str(self._config),
+            sys.executable, "-m", self._module, "serve", "--config", str(self._config), *self._options,
             env=self._environ, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         _children.append(self._child)

@@ -2,10 +2,14 @@
 
 import io
 import json
+import os
+import select
+import subprocess
+import sys
 import threading
 from typing import Any
 
-from gateway.telemetry.lines import LineWriter, dropped
+from gateway.telemetry.lines import LineWriter, dropped, in_pieces
 
 
 class Stuck(io.StringIO):
@@ -74,3 +78,56 @@ def test_stream_that_is_gone() -> None:
     for _ in range(100):
         writer.write(b"{}\n")
     writer.close(0.1)
+
+
+def test_pieces_end_where_lines_end() -> None:
+    """A piece is as much as a pipe takes whole; a line that is longer stands alone."""
+    lines = [b"a" * 1_000 + b"\n"] * 9 + [b"b" * 10_000 + b"\n"] + [b"c\n"]
+    pieces = list(in_pieces(lines))
+    assert b"".join(pieces) == b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert [len(piece) for piece in pieces if len(piece) > select.PIPE_BUF] == [10_001]
+    assert len(pieces) == 5
+
+
+WRITE = """
+import json, sys
+from gateway.telemetry import lines
+written = [json.dumps({"by": sys.argv[1], "n": n, "padding": "x" * (n % 1_500)}).encode() + b"\\n" for n in range(600)]
+print(flush=True)
+sys.stdin.readline()
+writer = lines.LineWriter(sys.stderr, lambda count: b"{}", 100_000, among_others=True)
+for line in written:
+    writer.write(line)
+lines.finish(20)
+"""
+
+
+def test_lines_of_several_processes_are_not_torn() -> None:
+    """Whatever others write at the same time to the same pipe, which is full nearly always, each line arrives whole."""
+    reading, writing = os.pipe()
+    children = [
+        subprocess.Popen(  # noqa: S603 - ours
+            [sys.executable, "-c", WRITE, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=writing,
+        )
+        for number in range(3)
+    ]
+    os.close(writing)
+    for child in children:
+        assert child.stdout
+        child.stdout.readline()
+        child.stdout.close()
+    for child in children:
+        assert child.stdin
+        child.stdin.close()  # which is the sign to begin
+    content = b""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        while piece := pipe.read(700):
+            content += piece
+    told = [json.loads(line) for line in content.splitlines()]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    for number in range(3):
+        assert [line["n"] for line in told if line["by"] == str(number)] == list(range(600))

@@ -177,6 +177,19 @@ def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(line.startswith(b"{") and line.endswith(b"}") for line in path.read_bytes().splitlines())
 
 
+def test_workers_write_files_of_their_own(tmp_path: Path) -> None:
+    """Who reads the quarantine of an inbox has what each worker wrote, and what a gateway of one process did before."""
+    inbox = tmp_path / "in[b]ox"
+    for worker in (0, 1, 2, 2):
+        kept = recorder(quarantine.path_of(inbox, worker))
+        kept.hold(rejected())
+        kept.flush()
+    quarantine.path_of(tmp_path / "other", 1).write_bytes(quarantine.path_of(inbox, 1).read_bytes())
+    held = quarantine.read(quarantine.path_of(inbox))
+    assert len(held.samples) == 4
+    assert [tally.count for tally in held.tallies] == [4]
+
+
 def test_old_samples_go(tmp_path: Path) -> None:
     """A new process leaves out what is older than 30 days."""
     path = tmp_path / "q"

@@ -28,6 +28,7 @@ VALUES: dict[Any, Any] = {
     int: 1,
     float: 1.0,
     int | None: 1,
+    float | None: 1.0,
     Sequence[str]: ["text"],
     Delivery: DELIVERY,
     Delivery | None: DELIVERY,

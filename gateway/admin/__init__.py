@@ -26,11 +26,11 @@ def application(
     """
 
     async def livez(_: web.Request) -> web.Response:
-        return _answer([])
+        return health([])
 
     async def startupz(_: web.Request) -> web.Response:
         """Say whether the process has started, which it stays."""
-        return _answer(["starting"] if stage() == "starting" else [])
+        return health(["starting"] if stage() == "starting" else [])
 
     async def readyz(_: web.Request) -> web.Response:
         """Say whether webhooks can be kept; the event API's state does not count, as intake goes on without it."""
@@ -39,7 +39,7 @@ def application(
             faults.append(f"inbox: {inbox.failure}")
         if inbox.space and inbox.space.level is SpaceLevel.FULL:
             faults.append(f"disk: {inbox.space} left")
-        return _answer(faults)
+        return health(faults)
 
     app = web.Application()
     app.router.add_get("/livez", livez)
@@ -50,6 +50,7 @@ def application(
     return app
 
 
-def _answer(faults: list[str]) -> web.Response:
+def health(faults: list[str]) -> web.Response:
+    """Answer that all is well, or what is not."""
     document = {"status": "unavailable" if faults else "ok", "faults": faults}
     return web.Response(status=503 if faults else 200, body=orjson.dumps(document), content_type="application/json")

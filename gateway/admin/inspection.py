@@ -55,6 +55,7 @@ class Inspection:
             web.get("/sources", self.sources),
             web.get("/counts", self.counts),
             web.get("/stats", self.stats),
+            web.get("/forwarding", self.forwarding),
             web.get("/tail", self.tail),
             web.get("/openapi.json", self.openapi),
         ]
@@ -86,6 +87,13 @@ class Inspection:
         if not (given.isascii() and given.isdigit() and 0 < int(given[:9]) <= openapi.MOST_SECONDS):
             raise AdminRequestInvalid(f"seconds is not an integer from 1 to {openapi.MOST_SECONDS}")
         return answer(await views.stats(self._at.inbox, self._at.clock.now(), int(given), self._at.lane()))
+
+    async def forwarding(self, http: web.Request) -> web.Response:
+        """Answer how forwarding stands."""
+        _no_parameters(http)
+        if (lane := self._at.lane()) is None:
+            raise web.HTTPServiceUnavailable
+        return answer(views.forwarding(lane))
 
     async def tail(self, http: web.Request) -> web.StreamResponse:
         """Answer with a line of JSON for each thing that happens from now on, until the caller goes.

@@ -103,6 +103,9 @@ _OPERATIONS = (
         "/v1/stats", "stats", "Tell rates, percentiles and backlog.", {200: told.StatsDocument}, parameters=("seconds",)
     ),
     _Operation(
+        "/v1/forwarding", "forwarding", "Tell how forwarding to the event API stands.", {200: told.ForwardingDocument}
+    ),
+    _Operation(
         "/v1/replay",
         "countReplay",
         "Count what a replay would take; nothing changes.",

@@ -17,7 +17,6 @@ from gateway.app import Gateway
 from gateway.cli import report, running
 from gateway.cli.options import ConfigOption, find_source, line, names_a_file
 from gateway.cli.send import prepare, private_key_of, taken
-from gateway.cli.serve import run_on_uvloop
 from gateway.config import Config, default_path, load
 from gateway.dev import demo
 from gateway.dev.event_api import LocalEventApi
@@ -27,7 +26,7 @@ from gateway.event_api import is_answering
 from gateway.history import History, Query
 from gateway.model import State
 from gateway.reload import Reloader
-from gateway.run import run
+from gateway.run import run, run_on_uvloop
 from gateway.telemetry import logs
 from gateway.watch import Watch
 

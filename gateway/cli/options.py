@@ -113,6 +113,16 @@ def write_json(document: Any) -> None:
 
 def tell(error: GatewayError) -> int:
     """Write an error as sentences; return the exit code: 2 for what the user must mend first, else 1."""
-    for sentence in error.faults if isinstance(error, ConfigError) else [str(error)]:
+    for sentence in sentences(error):
         complain(sentence, "red")
+    return exit_code(error)
+
+
+def sentences(error: GatewayError) -> list[str]:
+    """Return what an error says."""
+    return error.faults if isinstance(error, ConfigError) else [str(error)]
+
+
+def exit_code(error: GatewayError) -> int:
+    """Return 2 for what the user must mend first, else 1."""
     return 2 if isinstance(error, ConfigError | InboxLocked | InboxUnsupported) else 1

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import typer
-import uvloop
 
 from gateway import build, systemd
 from gateway.addresses import registered_url
 from gateway.app import Gateway
-from gateway.cli import advice, machine
+from gateway.cli import advice, machine, workers
 from gateway.cli.options import ConfigOption, JsonOption, line, load_config, write_json
 from gateway.clock import SystemClock
 from gateway.config import Config, default_path
 from gateway.errors import ConfigError
 from gateway.reload import Reloader
-from gateway.run import run
+from gateway.run import run, run_on_uvloop
 from gateway.telemetry import crashes, logs
 from gateway.telemetry.logs import Log
+from gateway.workers import assignment
+
+MOST_WORKERS = 64
 
 
 def register(app: typer.Typer) -> None:
@@ -31,30 +32,42 @@ def register(app: typer.Typer) -> None:
     app.command()(check)
 
 
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    config: ConfigOption = None,
+    *,
+    count: Annotated[
+        int, typer.Option("--workers", min=1, max=MOST_WORKERS, help="So many processes, on an inbox in PostgreSQL.")
+    ] = 1,
+) -> None:
     """Serve webhooks until SIGTERM; SIGHUP reads the configuration again."""
+    if mine := assignment.take(os.environ):
+        raise typer.Exit(workers.join_in(mine, lambda: load_config(config)))
     loaded = load_config(config)
     logs.configure(loaded.log.format, loaded.log.level)
     crashes.catch(Log().crashed)
+    if count > 1:
+        announce = partial(_announce, loaded, count)
+        raise typer.Exit(workers.supervise(lambda: load_config(config), loaded, count, announce))
 
-    async def announce(gateway: Gateway, _: Reloader) -> None:
-        gateway.log.started(
-            urls=[registered_url(loaded, name, gateway.port) for name in loaded.sources],
-            admin=f"http://{loaded.admin.host}:{gateway.admin_port}",
-            inbox=loaded.inbox_name,
-            event_api=loaded.event_api.url,
-        )
-        for name, note in build.notes(loaded, gateway.clock.wall()).items():
-            gateway.log.note(source=name, detail=note)
+    async def accompany(gateway: Gateway, _: Reloader) -> None:
+        _announce(loaded, 1, gateway.port, gateway.admin_port)
 
     supervisor, sockets = systemd.Supervisor(os.environ), systemd.sockets(os.environ)
-    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), announce, supervisor, sockets)))
+    raise typer.Exit(run_on_uvloop(run(lambda: load_config(config), accompany, supervisor, sockets)))
 
 
-def run_on_uvloop(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine on uvloop; return its exit code."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+def _announce(loaded: Config, count: int, port: int, admin_port: int) -> None:
+    """Say where everything is, and what an operator should know."""
+    log = Log()
+    log.started(
+        urls=[registered_url(loaded, name, port) for name in loaded.sources],
+        admin=f"http://{loaded.admin.host}:{admin_port}",
+        inbox=loaded.inbox_name,
+        event_api=loaded.event_api.url,
+        workers=count,
+    )
+    for name, note in build.notes(loaded, SystemClock().wall()).items():
+        log.note(source=name, detail=note)
 
 
 def check(config: ConfigOption = None, *, json: JsonOption = False) -> None:

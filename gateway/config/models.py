@@ -121,7 +121,10 @@ class InboxConfig(Table):
         "webhook_gateway", description="PostgreSQL alone: the schema that holds the gateway's tables."
     )
     connections: int = Field(
-        8, ge=4, le=100, description="PostgreSQL alone: the most connections that one gateway opens."
+        8,
+        ge=4,
+        le=100,
+        description="PostgreSQL alone: the most connections that a gateway opens, or each of its workers.",
     )
     migrate: bool = Field(
         default=True,

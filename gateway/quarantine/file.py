@@ -5,6 +5,7 @@ What is torn by a crash is one line at the end, which readers skip and the next 
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,17 +32,23 @@ class Held:
     tallies: tuple[Tally, ...] = ()
 
 
-def path_of(inbox: Path) -> Path:
-    """Return where the quarantine of an inbox file is."""
-    return inbox.with_name(f"{inbox.name}.rejected")
+def path_of(inbox: Path, worker: int = 0) -> Path:
+    """Return where the quarantine of an inbox file is, or the part of it that one of several workers writes."""
+    return inbox.with_name(f"{inbox.name}.worker-{worker}.rejected" if worker else f"{inbox.name}.rejected")
 
 
 def read(path: Path) -> Held:
-    """Return what is in the file, nothing where there is none. Raises OSError."""
-    shelves = Shelves()
-    shelves.fill(path, since=0)
-    samples = sorted((sample.loads(orjson.loads(line)) for line in shelves.ring.lines()), key=lambda kept: kept.at)
-    return Held(tuple(samples), tuple(shelves.tallies.values()))
+    """Return what is in the file and in those of workers beside it, nothing where there is none. Raises OSError."""
+    samples: list[Sample] = []
+    tallies: dict[tuple[str, str], Tally] = {}
+    of_workers = f"{glob.escape(path.name.removesuffix('.rejected'))}.worker-*.rejected"
+    for each in (path, *sorted(path.parent.glob(of_workers))):
+        shelves = Shelves()
+        shelves.fill(each, since=0)
+        samples += (sample.loads(orjson.loads(line)) for line in shelves.ring.lines())
+        for key, found in shelves.tallies.items():
+            tallies[key] = tallies[key].plus(found) if key in tallies else found
+    return Held(tuple(sorted(samples, key=lambda kept: kept.at)), tuple(tallies.values()))
 
 
 class Shelves:

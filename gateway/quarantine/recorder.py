@@ -110,7 +110,7 @@ class Recorder:
         lines = []
         for (source, label), news in batch.tallies.items():
             before = shelves.tallies.get((source, label))
-            total = _sum(before, news)
+            total = before.plus(news) if before else news
             shelves.add_tally(total)
             lines.append(total.dumps())
         keeping = self.keeping
@@ -151,13 +151,6 @@ class _Batch:
         self._taken.update((source, key))
         self._bytes += len(rejected.request.body)
         self.samples.append(rejected)
-
-
-def _sum(before: Tally | None, news: Tally) -> Tally:
-    if before is None:
-        return news
-    first, last = min(before.first_at, news.first_at), max(before.last_at, news.last_at)
-    return Tally(news.source, news.label, before.count + news.count, first, last)
 
 
 def _diagnose(rejected: Rejected, keeping: Keeping) -> tuple[Finding, ...]:

@@ -25,6 +25,11 @@ class Tally:
         """Return the tally after another rejection."""
         return Tally(self.source, self.label, self.count + 1, min(self.first_at, at), max(self.last_at, at))
 
+    def plus(self, other: Tally) -> Tally:
+        """Return the tally of both, which are of one source and label."""
+        first, last = min(self.first_at, other.first_at), max(self.last_at, other.last_at)
+        return Tally(self.source, self.label, self.count + other.count, first, last)
+
     def dumps(self) -> bytes:
         """Return the tally as one line of JSON."""
         return orjson.dumps({"tally": [self.source, self.label, self.count, self.first_at, self.last_at]}) + b"\n"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import queue
+import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
 MOST_LINES = 10_000
@@ -34,12 +35,17 @@ class LineWriter:
 
     A pipe whose reader stopped would otherwise stop the loop, and with it the intake. Once lines are taken again,
     `note` makes a line of how many are missing. At the end of the process what waits is written for `LAST_SECONDS`.
+
+    Where several processes write to one pipe, only so much as `among_others` writes at once is not torn.
     """
 
-    def __init__(self, out: TextIO, note: Callable[[int], bytes], most: int = MOST_LINES) -> None:
+    def __init__(
+        self, out: TextIO, note: Callable[[int], bytes], most: int = MOST_LINES, *, among_others: bool = False
+    ) -> None:
         self._out = out
         self._note = note
         self._most = most
+        self._together = in_pieces if among_others else _all
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._dropped = 0
         self._closing = threading.Event()
@@ -72,8 +78,9 @@ class LineWriter:
             if missing:
                 lines.append(self._note(missing) + b"\n")
             try:
-                self._out.write(b"".join(lines).decode())
-                self._out.flush()
+                for piece in self._together(lines):
+                    self._out.write(piece.decode())
+                    self._out.flush()
             except (OSError, ValueError):
                 return
             self._closing.wait(GATHER_SECONDS)
@@ -89,3 +96,22 @@ class LineWriter:
             except queue.Empty:
                 return lines, False
         return lines, True
+
+
+def in_pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Join lines to pieces that a pipe takes whole, of however many processes write to it; a longer line stands alone.
+
+    https://pubs.opengroup.org/onlinepubs/9799919799/functions/write.html
+    """
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > select.PIPE_BUF:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
+
+
+def _all(lines: Iterable[bytes]) -> Iterator[bytes]:
+    yield b"".join(lines)

@@ -145,9 +145,19 @@ class Log:
         """Say that an operator made settled entries pending again, in one step."""
         self._logger.info("replayed", mode=mode, count=count, last_key=last_key)
 
-    def started(self, *, urls: Sequence[str], admin: str, inbox: str, event_api: str) -> None:
-        """Say where the gateway listens."""
-        self._logger.info("started", urls=list(urls), admin=admin, inbox=inbox, event_api=event_api)
+    def started(self, *, urls: Sequence[str], admin: str, inbox: str, event_api: str, workers: int = 1) -> None:
+        """Say where the gateway listens, with how many workers."""
+        several = {"workers": workers} if workers > 1 else {}
+        self._logger.info("started", urls=list(urls), admin=admin, inbox=inbox, event_api=event_api, **several)
+
+    def worker_started(self, *, number: int, pid: int) -> None:
+        """Say that one of several workers serves."""
+        self._logger.info("worker_started", worker=number, pid=pid)
+
+    def worker_ended(self, *, number: int, reason: str, again_in_seconds: float | None = None) -> None:
+        """Say that a worker ended otherwise than it was to, and when another takes its place, if one does."""
+        again = {} if again_in_seconds is None else {"again_in_seconds": again_in_seconds}
+        self._logger.error("worker_ended", worker=number, reason=reason, **again)
 
     def inbox_alarm(self, *, detail: str) -> None:
         """Say what was found wrong with the inbox when it was opened."""
@@ -207,12 +217,15 @@ class Log:
         self._logger.error("crashed", where=where, error=type(error).__name__, exc_info=error)
 
 
-def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
+def configure(
+    form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None, worker: int = 0
+) -> None:
     """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading.
 
-    What libraries and transforms log with Python's logging goes the same way.
+    What libraries and transforms log with Python's logging goes the same way. `worker` is the number of this process
+    where it is one of several.
     """
-    rendering.configure(form, level, stream)
+    rendering.configure(form, level, stream, worker)
     libraries.route(Log().library)
 
 

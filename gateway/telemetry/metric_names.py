@@ -16,7 +16,8 @@ Kind = Literal["counter", "gauge", "histogram"]
 class Metric:
     """One metric: its name as Prometheus shows it, its kind, help text and labels, and a histogram's upper bounds.
 
-    Those with `exemplars` name the trace of a recent observation, where OpenMetrics is asked for.
+    Those with `exemplars` name the trace of a recent observation, where OpenMetrics is asked for. Those that are
+    `shared` tell of the inbox or of providers, and every worker of a gateway tells the same.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Metric:
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
     exemplars: bool = False
+    shared: bool = False
 
     @property
     def unit(self) -> str:
@@ -85,12 +87,14 @@ GIVE_UP = Metric(
     "gauge",
     "How long until the source's provider drops deliveries or disables the URL, while they are refused; else absent.",
     ("source",),
+    shared=True,
 )
 LAST_DELIVERY = Metric(
     "gateway_last_delivery_timestamp_seconds",
     "gauge",
     "When the source's newest delivery in the inbox was received, in seconds since 1970.",
     ("source",),
+    shared=True,
 )
 
 COMMIT_SECONDS = Metric(
@@ -104,16 +108,19 @@ ENTRIES = Metric(
     "gauge",
     "Entries in the inbox, by source and state (pending, leased, forwarded, skipped, dead).",
     ("source", "state"),
+    shared=True,
 )
 OLDEST_PENDING = Metric(
     "gateway_oldest_pending_age_seconds",
     "gauge",
     "How long ago the oldest delivery was received that is pending or leased; 0 where there is none.",
+    shared=True,
 )
 COUNTED_AT = Metric(
     "gateway_inbox_counted_timestamp_seconds",
     "gauge",
     "When the entries of the inbox were last counted, in seconds since 1970.",
+    shared=True,
 )
 DISK_FREE = Metric("gateway_disk_free_bytes", "gauge", "What this user may still write on the inbox's disk.")
 DISK_SIZE = Metric("gateway_disk_size_bytes", "gauge", "The size of the inbox's disk.")
@@ -183,6 +190,12 @@ SPANS_DROPPED = Metric(
     "counter",
     "Spans that did not reach the collector, by reason: queue (it was full) or export (it did not take them).",
     ("reason",),
+)
+WORKER_RESTARTS = Metric(
+    "gateway_worker_restarts_total",
+    "counter",
+    "Workers that ended although nobody wanted it, and were started anew; told by the supervisor of several.",
+    ("worker",),
 )
 BUILD = Metric(
     "gateway_build_info", "gauge", "1, with the versions of the gateway and of Python.", ("version", "python")

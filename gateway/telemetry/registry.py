@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, exposition
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import exposition as plain
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
@@ -84,14 +85,19 @@ class Registry:
         return Histogram(metric.name, metric.help, buckets=metric.bounds, registry=self.collectors)
 
     def exposition(self, accept: str = "") -> tuple[str, bytes]:
-        """Return content type and text: OpenMetrics with exemplars where `accept`, the header, asks for it.
+        """Return content type and text, as `accept` asks."""
+        return exposition(self.collectors, accept)
 
-        Prometheus' own text format else. https://prometheus.io/docs/instrumenting/content_negotiation/
-        """
-        if OPENMETRICS in accept:
-            text = openmetrics.generate_latest(self.collectors)  # type: ignore[no-untyped-call]
-            return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", text
-        return exposition.CONTENT_TYPE_PLAIN_0_0_4, exposition.generate_latest(self.collectors)
+
+def exposition(collectors: CollectorRegistry, accept: str) -> tuple[str, bytes]:
+    """Return content type and text: OpenMetrics with exemplars where `accept`, the header, asks for it.
+
+    Prometheus' own text format else. https://prometheus.io/docs/instrumenting/content_negotiation/
+    """
+    if OPENMETRICS in accept:
+        text = openmetrics.generate_latest(collectors)  # type: ignore[no-untyped-call]
+        return f"{OPENMETRICS}; version=1.0.0; charset=utf-8", text
+    return plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest(collectors)
 
 
 class _LogLines(Collector):

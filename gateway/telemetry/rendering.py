@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, BinaryIO, Literal, TextIO, cast
 
 import orjson
@@ -19,16 +20,22 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 Fields = MutableMapping[str, Any]
 
 
-def configure(form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None) -> None:
-    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading."""
+def configure(
+    form: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None, worker: int = 0
+) -> None:
+    """Send the log to `stream` (standard error), as JSON lines or, on a terminal, for reading.
+
+    Lines of one of several workers have its number.
+    """
     out = stream or sys.stderr
     pretty = form == "console" or (form == "auto" and out.isatty())
     last: list[structlog.typing.Processor] = [_as_json]
     if pretty:
         # Without a formatter of its own: the usual one shows the values of variables.
         last = [_printable, structlog.dev.ConsoleRenderer(colors=out.isatty()), _encode]
-    processors: list[structlog.typing.Processor] = [_complete, *last]
-    writer = LineWriter(out, lambda count: _missing(count, processors))
+    numbered: list[structlog.typing.Processor] = [partial(_number, worker)] if worker else []
+    processors: list[structlog.typing.Processor] = [_complete, *numbered, *last]
+    writer = LineWriter(out, lambda count: _missing(count, processors), among_others=worker > 0)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -48,6 +55,11 @@ def _missing(count: int, processors: list[structlog.typing.Processor]) -> bytes:
     for process in processors:
         fields = process(None, "warning", fields)
     return cast("bytes", fields)
+
+
+def _number(worker: int, _logger: Any, _method: str, fields: Fields) -> Fields:
+    fields["worker"] = worker
+    return fields
 
 
 def _complete(_logger: Any, method: str, fields: Fields) -> Fields:

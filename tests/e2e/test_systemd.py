@@ -18,6 +18,7 @@ import pytest
 from gateway.dev.event_api import LocalEventApi
 from gateway.errors import InboxUnavailable
 from gateway.systemd import Supervisor, sockets
+from tests import several
 from tests.process import post
 from tests.world import ENVIRON, TOML
 
@@ -38,6 +39,12 @@ class Manager:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port = self.listening.getsockname()[1]
 
+    def forget(self) -> None:
+        """Pass over what was told until now."""
+        with suppress(BlockingIOError):
+            while True:
+                self.told.recv(4_096)
+
     async def next(self, word: str) -> str:
         """Wait for the next datagram that begins with a word; return it."""
         async with asyncio.timeout(20):
@@ -46,7 +53,7 @@ class Manager:
                 if text.startswith(word):
                     return text
 
-    async def start(self, config: Path, **environ: str) -> asyncio.subprocess.Process:
+    async def start(self, config: Path, *options: str, **environ: str) -> asyncio.subprocess.Process:
         """Start a gateway with the listening socket as its descriptor 3."""
         listening = self.listening.fileno()
 
@@ -54,7 +61,7 @@ class Manager:
             os.dup2(listening, 3, inheritable=True)
 
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", EXEC, "-m", "gateway", "serve", "--config", str(config),
+            sys.executable, "-c", EXEC, "-m", "gateway", "serve", "--config", str(config), *options,
             env={**os.environ, **ENVIRON, "NOTIFY_SOCKET": str(self.path), "LISTEN_FDS": "1", **environ},
             preexec_fn=place, close_fds=False, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
@@ -104,6 +111,38 @@ async def test_a_restart_behind_a_given_socket(manager: Manager, config: Path, e
         second.terminate()
         assert await second.wait() == 0
     await event_api.until(lambda: {"early", "between"} <= {event.id.split(":")[1] for event in event_api.events})
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_workers_are_one_service(manager: Manager, tmp_path: Path, event_api: LocalEventApi) -> None:
+    """All workers accept on the given socket; what is told is of all, and one that hangs ends the sign of life."""
+    config = several.write(tmp_path, event_api)
+    service = await manager.start(config, "--workers", "2", WATCHDOG_USEC="600000")
+    await manager.next("READY=1")
+    workers = children_of(service.pid)
+    assert len(workers) == 2
+    for name in ("one", "two", "three"):
+        async with aiohttp.ClientSession() as session:
+            assert await post(session, manager.port, name) == 200
+    service.send_signal(signal.SIGHUP)
+    await manager.next("RELOADING=1")
+    await manager.next("READY=1")
+    await manager.next("WATCHDOG=1")
+    os.kill(workers[0], signal.SIGSTOP)
+    await asyncio.sleep(0.5)  # what it told before
+    manager.forget()
+    await asyncio.sleep(0.5)
+    with pytest.raises(BlockingIOError):
+        manager.told.recv(100)
+    os.kill(workers[0], signal.SIGCONT)
+    await manager.next("WATCHDOG=1")
+    service.terminate()
+    await manager.next("STOPPING=1")
+    assert await service.wait() == 0
 
 
 async def test_a_store_that_hangs_is_not_alive(manager: Manager) -> None:

@@ -101,7 +101,7 @@ class Forwarder:
                 continue
             await self._slots.acquire()
             await self._supply.gather()
-            leases = [] if self._stopping else await self._supply.next()
+            leases = await self._supply.next()
             if self._stopping:
                 await self._supply.give_back(leases)
                 break

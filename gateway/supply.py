@@ -56,6 +56,7 @@ class Supply:
         self._disk_is_next = True
         self._looked_at = 0
         self._taken_at = 0.0
+        self._ended = False
         self.handed = HandOver(sender, self._note_taken, lease_ms)
         self._hands_over = inbox.hand_over_to(self.handed)
         self._idle = self._least_idle = IDLE_SECONDS if self._hands_over else LEAST_IDLE_SECONDS
@@ -84,6 +85,8 @@ class Supply:
     async def next(self) -> list[Lease]:
         """Return what may be sent now: while the lane is not healthy one entry, of an untroubled source if there is."""
         self._arrived.clear()
+        if self._ended:
+            return []
         if leases := await self._next():
             self._idle = self._least_idle
             self._taken_at = asyncio.get_running_loop().time()
@@ -102,6 +105,7 @@ class Supply:
 
     async def end(self) -> None:
         """Take nothing more, and put back what was handed over."""
+        self._ended = True
         self._inbox.hand_over_to(None)
         self._arrived.set()
         await self.put_back()

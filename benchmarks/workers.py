@@ -83,7 +83,7 @@ def compare(arguments: argparse.Namespace, server: PostgresServer) -> dict[str, 
                 spent = (server_seconds(server) - before) / arguments.count * 1e6
                 found[count].append({"per_second": took.rate, "gateway_us": took.cpu_us, "server_us": spent})
     medians = {
-        count: {name: round(statistics.median(one[name] for one in rounds)) for name in rounds[0]}
+        str(count): {name: round(statistics.median(one[name] for one in rounds)) for name in rounds[0]}
         for count, rounds in found.items()
     }
     ratios = [two["per_second"] / one["per_second"] for one, two in zip(found[1], found[2], strict=True)]

@@ -109,6 +109,10 @@ class Forwarder:
                 self._slots.release()
                 await self._supply.wait()
                 continue
+            if lane.wait(self._clock.now()):  # a request failed while these were leased
+                self._slots.release()
+                await self._supply.give_back(leases)
+                continue
             task = self._start(leases)
             if lane.state != "healthy":
                 await asyncio.wait([task])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,28 @@ async def test_what_waited_long_is_not_sent_on_an_old_lease(bench: Bench) -> Non
     bench.clock.advance(MOST_HANDED_MS + 1)
     await bench.reach(forwarded=2)
     assert set(bench.arrivals().values()) == {1}
+
+
+async def test_what_is_leased_while_the_lane_fails_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that fails while the next entries are leased keeps these back for as long as the event API wants."""
+    await opened(bench)
+    monkeypatch.setattr(hand_over, "MOST_ENTRIES", 0)
+    lease = bench.inbox.lease
+
+    async def lease_and_fail(*given: Any) -> list[Lease]:
+        if found := await lease(*given):
+            monkeypatch.setattr(bench.inbox, "lease", lease)
+            bench.sender.lane.failed(bench.clock.now(), "throttled", 600)
+        return found
+
+    monkeypatch.setattr(bench.inbox, "lease", lease_and_fail)
+    await bench.put("d1")
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+    assert bench.sender.lane.state == "failing"
+    assert len(bench.event_api.requests) == 1
+    bench.clock.advance(600_000)
+    await bench.reach(forwarded=2)
 
 
 async def test_a_stop_leaves_no_lease(bench: Bench) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway.inbox.contract import Inbox
 from tests.inbox.engines import DAY, ENGINES
 from tests.inbox.mover import Mover
+from tests.inbox.tables import Tables
 
 Open = Callable[[], Awaitable[Inbox]]
 
@@ -38,5 +39,14 @@ async def mover(tmp_path: Path) -> AsyncIterator[Mover]:
     """Give a file that is not there yet, and an empty schema."""
     made = Mover(tmp_path)
     made.connection = await asyncpg.connect(made.url)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def tables(tmp_path: Path) -> AsyncIterator[Tables]:
+    """Give a schema that nobody has made yet."""
+    made = Tables(tmp_path)
+    made.connection = await asyncpg.connect(made.url, server_settings={"search_path": made.schema})
     yield made
     await made.close()

@@ -1,11 +1,8 @@
 """The statements of a PostgreSQL inbox stay cheap: none reads what is over, whatever the planner thinks of it."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
-import pytest
 
 from gateway.inbox import postgres_days
 from gateway.inbox.postgres import _LEASE as _LEASE_TERMS
@@ -17,15 +14,6 @@ from gateway.inbox.postgres_settle import _SETTLE
 from gateway.model import Lease
 from tests.inbox.samples import LEASE, answered, delivery, keep
 from tests.inbox.tables import Tables, look
-
-
-@pytest.fixture
-async def tables(tmp_path: Path) -> AsyncIterator[Tables]:
-    """Give a schema that nobody has made yet."""
-    made = Tables(tmp_path)
-    made.connection = await asyncpg.connect(made.url, server_settings={"search_path": made.schema})
-    yield made
-    await made.close()
 
 
 async def test_a_lease_does_not_step_over_leases_that_are_settled(tables: Tables) -> None:

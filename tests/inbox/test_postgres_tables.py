@@ -5,9 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -24,15 +22,6 @@ from gateway.model import ReplayMode, State, TransformRun
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
 from tests.inbox.tables import Tables, look
-
-
-@pytest.fixture
-async def tables(tmp_path: Path) -> AsyncIterator[Tables]:
-    """Give a schema that nobody has made yet."""
-    made = Tables(tmp_path)
-    made.connection = await asyncpg.connect(made.url, server_settings={"search_path": made.schema})
-    yield made
-    await made.close()
 
 
 async def test_gateways_that_start_at_once_make_the_tables_once(tables: Tables) -> None:

@@ -139,7 +139,9 @@ class Supply:
         if leases:
             self.handed.missed = True
             entries = [(lease, lease.entry) for lease in leases]
-            back = [unsent(lease, due_at=entry.due_at, reason=entry.reason) for lease, entry in entries]
+            back = [
+                unsent(lease, due_at=entry.due_at, reason=entry.reason, frozen=entry.frozen) for lease, entry in entries
+            ]
             await self._sender.settle(back)
 
     async def _lease(self, most: int) -> list[Lease] | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import hand_over, supply
-from gateway.dev.faults import Answer
+from gateway.dev.faults import Answer, Reset
 from gateway.model import Lease, State
 from gateway.supply import MOST_HANDED_MS
 from tests.bench import Bench, name_of
@@ -144,6 +144,33 @@ async def test_what_is_leased_while_the_lane_fails_waits(bench: Bench, monkeypat
     assert len(bench.event_api.requests) == 1
     bench.clock.advance(600_000)
     await bench.reach(forwarded=2)
+
+
+async def test_a_frozen_batch_that_is_given_back_stays_frozen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch whose fate is unknown is sent as it was, also after it was leased when the lane had just failed."""
+    bench.event_api.answer_next(Reset("stored"))
+    await bench.put("d1", "d2")
+    await bench.event_api.until(lambda: len(bench.event_api.requests) == 1)
+    await bench.attempted("d2")
+    lease = bench.inbox.lease
+
+    async def lease_and_fail(*given: Any) -> list[Lease]:
+        if found := await lease(*given):
+            monkeypatch.setattr(bench.inbox, "lease", lease)
+            bench.sender.lane.failed(bench.clock.now(), "throttled", 600)
+        return found
+
+    monkeypatch.setattr(bench.inbox, "lease", lease_and_fail)
+    await bench.reach(leased=0, pending=2)
+    while bench.inbox.lease is not lease:
+        bench.clock.advance(1_000)
+        await asyncio.sleep(0.01)
+    await bench.put("later")
+    bench.clock.advance(600_000)
+    await bench.reach(forwarded=3)
+    sent = [request for request in bench.event_api.requests if b"acme:d1:" in request.body]
+    assert len({request.body for request in sent}) == 1
+    assert len({request.header("x-inngest-event-id-seed") for request in sent}) == 1
 
 
 async def test_a_stop_leaves_no_lease(bench: Bench) -> None:

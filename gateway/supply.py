@@ -16,7 +16,7 @@ from gateway.telemetry.logs import Log
 
 # With nothing due it looks again after a while; soon at first where other gateways may have taken something in.
 LEAST_IDLE_SECONDS, IDLE_SECONDS = 0.02, 0.5
-# As many as a step of a replay, so that one of these never closes the way in memory to others.
+# More than a step of a replay takes, so that one of these never closes the way in memory to others.
 MOST_LEASED = 512
 # A request costs as much as some twenty events do, so that while requests follow each other they wait for company.
 GATHER_SECONDS, ENOUGH = 0.01, 64

@@ -85,10 +85,7 @@ async def watching(*arguments: str) -> AsyncIterator[Callable[[], Awaitable[list
     try:
         yield names
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(SECONDS):
-            await process.communicate()
+        await _interrupt(process)
     assert process.returncode == 0
 
 
@@ -111,10 +108,7 @@ async def following(
     try:
         yield following_one
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(SECONDS):
-            await process.communicate()
+        await _interrupt(process)
     assert process.returncode == 0
 
 
@@ -170,3 +164,11 @@ async def _start(*arguments: str, stdout: int | IO[bytes] = asyncio.subprocess.P
 def _listen_to_interrupts() -> None:
     """Undo what a shell does to background jobs, of which this test run may be one."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+async def _interrupt(process: asyncio.subprocess.Process) -> None:
+    """Press Ctrl-C and wait for the end."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(SECONDS):
+        await process.communicate()

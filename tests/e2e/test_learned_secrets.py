@@ -12,24 +12,10 @@ from structlog.testing import capture_logs
 from gateway.config import load
 from gateway.errors import ConfigError
 from gateway.history import Query
+from tests.learning import FIRST, SOURCE
 from tests.world import ENVIRON, World
 
-FIRST, SECOND = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81", "0" * 64
-SOURCE = """
-[sources.asana]
-provider = "hmac"
-secrets = ["learned:asana.secret"]
-[sources.asana.signature]
-header = "X-Hook-Signature"
-[sources.asana.delivery]
-id = "json:/id"
-[[sources.asana.handshake]]
-kind = "hook_secret"
-signed = false
-token = "header:X-Hook-Secret"
-headers = { "X-Hook-Secret" = "{token}" }
-learn = true
-"""
+SECOND = "0" * 64
 
 
 def signed(secret: str, body: bytes) -> list[tuple[str, str]]:

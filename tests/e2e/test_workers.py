@@ -20,26 +20,11 @@ from yarl import URL
 
 from gateway import admin_token
 from gateway.dev.event_api import LocalEventApi
+from tests.learning import FIRST, SOURCE
 from tests.several import COUNT, Several, Witness, write
 from tests.world import ENVIRON, EVENT_KEY, TOML
 
 SEED = int(os.environ.get("GATEWAY_TEST_SEED", "") or random.getrandbits(32))
-FIRST = "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81"
-SOURCE = """
-[sources.asana]
-provider = "hmac"
-secrets = ["learned:asana.secret"]
-[sources.asana.signature]
-header = "X-Hook-Signature"
-[sources.asana.delivery]
-id = "json:/id"
-[[sources.asana.handshake]]
-kind = "hook_secret"
-signed = false
-token = "header:X-Hook-Secret"
-headers = { "X-Hook-Secret" = "{token}" }
-learn = true
-"""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from gateway.rejections import SignatureMalformed
 from gateway.scheme import Scheme
 from gateway.signatures.carrier import compile_decode, decoder
+from gateway.signatures.keyed import Keyed
 from gateway.signatures.received import Received
 from gateway.signatures.render import compile_template, encode
 
@@ -38,24 +39,17 @@ def compile_match(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Matc
 
 def _hmac(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:
     decode, render = compile_decode(scheme), compile_template(scheme.parts, scheme, params)
-    # A copy of one that holds the key costs less than looking up the algorithm and mixing in the key each time.
-    keyed = [(index, hmac.new(key, digestmod=scheme.algorithm)) for index, key in keys]
-    index_of_first, first_keyed = keyed[0]
+    keyed = [(index, Keyed(key, scheme.algorithm).code) for index, key in keys]
+    index_of_first, first_code = keyed[0]
 
     def match(received: Received, candidates: list[str]) -> int | None:
         signatures = decode(candidates)
         message = received.message = render(received)
         if len(keyed) == 1:
-            return index_of_first if is_any(_digest(first_keyed, message), signatures) else None
-        return first([index for index, one in keyed if is_any(_digest(one, message), signatures)])
+            return index_of_first if is_any(first_code(message), signatures) else None
+        return first([index for index, code in keyed if is_any(code(message), signatures)])
 
     return match
-
-
-def _digest(keyed: hmac.HMAC, message: bytes) -> bytes:
-    one = keyed.copy()
-    one.update(message)
-    return one.digest()
 
 
 def _hash(scheme: Scheme, keys: Keys, params: Mapping[str, str]) -> Match:

@@ -17,6 +17,9 @@ SAFE_INTEGER = 2**53
 
 # A search for 16 zeros, once every digit is one, takes a tenth of what a regular expression does.
 _TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+# Every fourth byte is looked at first: of 16 digits in a row four of these are digits, one after the other.
+_STEP = 4
+_SAMPLED = b"0" * 4
 # No integer is beyond ±2^53 without 16 digits in a row, and none beyond 64 bits without 19.
 _OVER_DOUBLE = b"0" * 16
 _OVER_64_BITS = b"0" * 19
@@ -118,8 +121,8 @@ def decode(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _has_digits(content: bytes, zeros: bytes) -> bool:
-    """Tell whether at least as many digits follow each other as there are zeros."""
-    return zeros in content.translate(_TO_ZERO)
+    """Tell whether at least as many digits follow each other as there are zeros, of which there are 16 or more."""
+    return _SAMPLED in content[::_STEP].translate(_TO_ZERO) and zeros in content.translate(_TO_ZERO)
 
 
 def _refuse_constant(_: str) -> NoReturn:

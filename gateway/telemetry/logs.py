@@ -10,6 +10,8 @@ import structlog
 from gateway.model import Delivery
 from gateway.telemetry import libraries, rendering
 
+_STEPS = {"read": "read_ms", "verify": "verify_ms", "keep": "keep_ms"}
+
 
 class Log:
     """The gateway's log. `logger` is a structlog logger, or anything with its methods.
@@ -19,13 +21,14 @@ class Log:
 
     def __init__(self, logger: Any = None, on_crash: Callable[[str], None] = lambda _: None) -> None:
         self._logger = logger or structlog.get_logger("gateway")
+        self._direct = None if logger else rendering.direct()
         self._on_crash = on_crash
 
     def request(
         self,
         *,
         source: str,
-        outcome: Literal["accepted", "duplicate", "handshake", "rejected", "unavailable", "error"],
+        outcome: str,
         status: int,
         bytes_in: int,
         ms: float,
@@ -36,19 +39,22 @@ class Log:
         steps: Mapping[str, float] | None = None,
     ) -> None:
         """Write the one line of a webhook request; `steps` are the milliseconds that each part of it took."""
-        fine = status < 400 and not label  # noqa: PLR2004 - HTTP's own border
-        write = self._logger.info if fine else self._logger.warning
-        write(
-            "request",
-            source=source,
-            outcome=outcome,
-            status=status,
-            **(_present(reason=label, detail=detail) if label or detail else {}),
-            **_identify(delivery, trace),
-            bytes_in=bytes_in,
-            ms=round(ms, 2),
-            **({f"{step}_ms": round(took, 2) for step, took in steps.items()} if steps else {}),
-        )
+        method = "info" if status < 400 and not label else "warning"  # noqa: PLR2004 - HTTP's own border
+        fields: dict[str, Any] = {"source": source, "outcome": outcome, "status": status}
+        if label:
+            fields["reason"] = label
+        if detail:
+            fields["detail"] = detail
+        _identify(fields, delivery, trace)
+        fields["bytes_in"] = bytes_in
+        fields["ms"] = _short(ms)
+        if steps:
+            for step, took in steps.items():
+                fields[_STEPS[step]] = _short(took)
+        if self._direct:
+            self._direct.write(method, "request", fields)
+        else:
+            getattr(self._logger, method)("request", **fields)
 
     def attempt(
         self,
@@ -76,7 +82,7 @@ class Log:
             "attempt",
             batch=batch,
             sources=list(sources),
-            **_identify(only, ""),
+            **_identify({}, only),
             outcome=outcome,
             status=status,
             **_present(detail=detail, attempt_trace_id=trace[3:35]),
@@ -90,18 +96,18 @@ class Log:
 
     def dead_letter(self, *, delivery: Delivery, reason: str) -> None:
         """Say that an entry will not be tried again by itself."""
-        self._logger.error("dead_letter", source=delivery.source, **_identify(delivery, ""), reason=reason)
+        self._logger.error("dead_letter", source=delivery.source, **_identify({}, delivery), reason=reason)
 
     def big_integers(self, *, delivery: Delivery, count: int) -> None:
         """Say that integers of a delivery will not survive the event API."""
         hint = 'integers beyond 2^53 lose precision in the event API; set big_integers = "string" for this source'
         self._logger.warning(
-            "big_integers", source=delivery.source, **_identify(delivery, ""), count=count, detail=hint
+            "big_integers", source=delivery.source, **_identify({}, delivery), count=count, detail=hint
         )
 
     def delivery_id_missing(self, *, delivery: Delivery) -> None:
         """Say that a delivery came without its own id, so that the digest of its body stands for it."""
-        self._logger.warning("delivery_id_missing", source=delivery.source, **_identify(delivery, ""))
+        self._logger.warning("delivery_id_missing", source=delivery.source, **_identify({}, delivery))
 
     def secret_learned(self, *, source: str, path: str) -> None:
         """Say that the first handshake gave a source its secret, which rests on trust in whoever came first."""
@@ -113,7 +119,7 @@ class Log:
 
     def lease_lost(self, *, delivery: Delivery, state: str) -> None:
         """Say that another forwarder took an entry over."""
-        self._logger.warning("lease_lost", source=delivery.source, **_identify(delivery, ""), state=state)
+        self._logger.warning("lease_lost", source=delivery.source, **_identify({}, delivery), state=state)
 
     def lane_paused(self, *, reason: str) -> None:
         """Say that forwarding waits for the configuration; nothing is lost."""
@@ -229,16 +235,22 @@ def configure(
     libraries.route(Log().library)
 
 
-def _identify(delivery: Delivery | None, trace: str) -> dict[str, Any]:
-    trace_id = (delivery.traceparent if delivery else trace)[3:35]
-    fields: dict[str, Any] = {}
+def _identify(fields: dict[str, Any], delivery: Delivery | None, trace: str = "") -> dict[str, Any]:
+    """Add which delivery, or which trace, a line is about."""
     if delivery:
-        fields = {"delivery_id": delivery.id, "type": delivery.type}
+        fields["delivery_id"] = delivery.id
+        fields["type"] = delivery.type
         if delivery.secret:
             fields["secret"] = delivery.secret
-    if trace_id:
-        fields["trace_id"] = trace_id
+        trace = delivery.traceparent
+    if trace:
+        fields["trace_id"] = trace[3:35]
     return fields
+
+
+def _short(ms: float) -> float:
+    """Round to hundredths, in a fourth of the time that `round` takes."""
+    return int(ms * 100 + 0.5) / 100
 
 
 def _present(**fields: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from http import HTTPStatus
 from types import MappingProxyType
 
 RETRY_AFTER_SECONDS = 5
@@ -20,6 +21,7 @@ _REFUSAL = range(400, 600)
 _WITHOUT_BODY = (204, 205)
 _FORBIDDEN = (403, 410)
 _SERVER_FAULTS = 500
+_STATUSES = frozenset(HTTPStatus)
 
 
 class Outcome(enum.StrEnum):
@@ -82,12 +84,27 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. Without `body` a JSON document tells the outcome."""
+    """One answer. Without `body` a JSON document tells the outcome.
+
+    `head` is how an HTTP/1.1 response with a body begins, up to the headers that every response has.
+    """
 
     status: int
     body: bytes | None = None
     type: str = "text/plain"
     headers: Mapping[str, str] = field(default_factory=dict)
+    head: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        reason = HTTPStatus(self.status).phrase if self.status in _STATUSES else ""
+        headers = {**self.headers, "Content-Type": self.media_type}
+        lines = [f"HTTP/1.1 {self.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+        object.__setattr__(self, "head", "".join(f"{line}\r\n" for line in lines).encode())
+
+    @property
+    def media_type(self) -> str:
+        """The Content-Type of its body."""
+        return "application/json" if self.body is None else self.type
 
 
 Answers = Mapping[Outcome, Answer]

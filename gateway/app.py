@@ -31,6 +31,7 @@ from gateway.quarantine import Recorder
 from gateway.receive import Receiver
 from gateway.sender import Sender
 from gateway.sources import Source
+from gateway.straight import StraightHandler
 from gateway.systemd import Inlet
 from gateway.telemetry import traces
 from gateway.telemetry.logs import Log
@@ -136,6 +137,7 @@ class Gateway:
             self.receiver.handle,
             head_seconds=config.server.header_timeout_seconds,
             on_malformed=self.receiver.refuse_malformed,
+            connection=StraightHandler,
         )
         self.port = await self._listen("server", listener, config.server)
         self._started = True

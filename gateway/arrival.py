@@ -86,23 +86,32 @@ def admit(http: web.BaseRequest, source: Source, proxies: Proxies) -> None:
 
 def request(http: web.BaseRequest, body: bytes, *, now: int, url: str) -> Request:
     """Return the request with a body that was read, at `now` (unix milliseconds), to a URL as configured."""
-    return Request(
-        method=http.method,
-        path=http.rel_url.raw_path,
-        query=http.rel_url.raw_query_string,
-        headers=_headers(http),
-        body=body,
-        received_at=now,
-        url=url,
-    )
+    called = http.rel_url
+    return Request(http.method, called.raw_path, called.raw_query_string, _headers(http), body, now, url)
 
 
 def called_url(http: web.BaseRequest, source: Source | None, public_url: str) -> str:
     """Return the URL that the sender called, as configured and never as the request claims; empty where it is not."""
-    query = http.rel_url.raw_query_string
     if source and source.public_url:
+        query = http.rel_url.raw_query_string
         return f"{source.public_url}?{query}" if query else source.public_url
     return public_url + http.raw_path if public_url else ""
+
+
+def body_at_hand(http: web.BaseRequest, limit: int) -> bytes | None:
+    """Return the body where it came with the head, as most do; None where it is still to be read.
+
+    Raises BodyTooLarge, also where the head alone tells it.
+    """
+    if (http.content_length or 0) > limit:
+        raise _too_large(limit)
+    content = http.content
+    if not content.is_eof() or content.exception():
+        return None
+    body = content.read_nowait()
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 async def read_body(http: web.BaseRequest, limit: int, seconds: float) -> bytes:
@@ -111,14 +120,7 @@ async def read_body(http: web.BaseRequest, limit: int, seconds: float) -> bytes:
     Raises BodyTooLarge, BodyTimeout or BodyMalformed, and MemoryError where there is too little for the body.
     """
     content = http.content
-    if (http.content_length or 0) > limit:
-        raise _too_large(limit)
     try:
-        if content.is_eof():  # it came with the head, as most do, and a deadline would cost more than the reading
-            body = content.read_nowait()
-            if len(body) > limit:
-                raise _too_large(limit)
-            return body
         async with asyncio.timeout(seconds):
             return await _read_pieces(content, limit)
     except TimeoutError as error:

@@ -117,12 +117,15 @@ class DeadlineHandler(RequestHandler):
             self.force_close()
 
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-"""What answers requests of every path and method, without aiohttp's routes, whose search costs more than an answer."""
+Handler = Callable[[web.BaseRequest], Awaitable[Any]]
+"""What answers requests of every path and method with what the connection can send.
+
+There are no routes of aiohttp's, whose search costs more than an answer.
+"""
 
 
 class Listener:
-    """One aiohttp application, or one handler for all requests, on one address."""
+    """One aiohttp application, or one handler for all requests, on one address; `connection` serves each connection."""
 
     def __init__(
         self,
@@ -130,7 +133,9 @@ class Listener:
         *,
         head_seconds: float = 10.0,
         on_malformed: OnMalformed = lambda _status, _kind: None,
+        connection: type[DeadlineHandler] = DeadlineHandler,
     ) -> None:
+        self._connection = connection
         self._options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
@@ -196,7 +201,7 @@ class Listener:
         server = self._runner.server
         if server is None:
             raise ConnectionAbortedError
-        return DeadlineHandler(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
+        return self._connection(server, loop=asyncio.get_running_loop(), **self._handling, **self._options)
 
 
 def parses_in_c() -> bool:

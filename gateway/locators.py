@@ -56,6 +56,8 @@ class Content:
 
     def header(self, name: str) -> str:
         """Return a header that may occur at most once (lower-case name); empty when absent. Raises HeaderRepeated."""
+        if not self.request.repeats:
+            return self.request.by_name.get(name, "")
         values = self.request.values(name)
         if len(values) > 1:
             raise HeaderRepeated(f"the header {name} occurs {len(values)} times")
@@ -147,12 +149,11 @@ def pointer_tokens(pointer: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
 
 
-def first(locators: Sequence[Locator], content: Content) -> Any:
-    """Return the first value that is there, or None."""
-    for place in locators:
-        if (value := place.read(content)) is not None:
-            return value
-    return None
+def compile_first(locators: Sequence[Locator]) -> Read:
+    """Return the function that reads the first value that is there, or None."""
+    if len(locators) == 1:
+        return locators[0].read
+    return lambda content: first_at(locators, content)[0]
 
 
 def first_at(locators: Sequence[Locator], content: Content) -> tuple[Any, str]:

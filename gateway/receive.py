@@ -8,7 +8,7 @@ import random
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 import orjson
 from aiohttp import web
@@ -39,6 +39,7 @@ from gateway.rejections import (
     VerificationError,
 )
 from gateway.sources import Source
+from gateway.straight import Plain
 from gateway.telemetry.intake_metrics import NO_SOURCE
 from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
@@ -52,6 +53,8 @@ UNVERIFIED_KEPT = "unverified_kept"
 NO_MEMORY = (
     "this process has no memory left for the request; raise its limit of memory, or lower the sources' body_limit_bytes"
 )
+
+Responded = Plain | web.Response
 
 _TO_STRANGERS = answers.make()
 
@@ -90,7 +93,7 @@ class Receiver:
         self._hard_stop = HardStop(HARD_STOP_SECONDS)
         self.effects = Effects(clock=clock, log=log)
 
-    async def handle(self, http: web.BaseRequest) -> web.Response:
+    async def handle(self, http: web.BaseRequest) -> Responded:
         """Answer one request of any path; whatever it holds, the answer is one of the documented ones."""
         place = arrival.place_of(http)
         if place is None:
@@ -124,45 +127,40 @@ class Receiver:
             exchange.label, exchange.detail = "request_malformed", f"this is not HTTP as RFC 9112 has it: {kind}"
             self._say(exchange, "rejected", status)
 
-    async def _receive(self, http: web.BaseRequest, exchange: Exchange, token: str) -> web.Response:
+    async def _receive(self, http: web.BaseRequest, exchange: Exchange, token: str) -> Responded:
         source = arrival.find(exchange.source, token, self.sources)
         arrival.admit(http, source, self.proxies)
         if http.method not in source.methods:
             raise no_handshake(http.method, source)
-        request = await self._read(http, source)
+        body = arrival.body_at_hand(http, source.body_limit)
+        if body is None:
+            body = await arrival.read_body(http, source.body_limit, self.body_timeout)
+        request = self._request(http, source, body)
         exchange.step("read")
-        exchange.bytes_in, exchange.request = len(request.body), request
-        result = await self._verify(request, source, exchange.traceparent)
+        exchange.bytes_in, exchange.request = len(body), request
+        now = self._clock.wall()
+        if len(body) > LARGE_BODY_BYTES or "content-encoding" in request.by_name:  # it would hold up other requests
+            result = await asyncio.to_thread(verify, request, source, now, exchange.traceparent)
+        else:
+            result = verify(request, source, now, exchange.traceparent)
         exchange.step("verify")
         if isinstance(result, Delivery):
             self._metrics.verified(result)
             if result.doubt:
                 label, _, sentence = result.doubt.partition(": ")
                 self._hold(http, exchange, (label, source.answers[Outcome.ACCEPTED].status, sentence))
-            return await self._keep(exchange, source, result)
+            return await self._keep(http, exchange, source, result)
         return await self._shake_hands(exchange, source, result)
-
-    async def _read(self, http: web.BaseRequest, source: Source) -> Request:
-        return self._request(http, source, await arrival.read_body(http, source.body_limit, self.body_timeout))
 
     def _request(self, http: web.BaseRequest, source: Source | None, body: bytes) -> Request:
         url = arrival.called_url(http, source, self.public_url)
         return arrival.request(http, body, now=self._clock.wall(), url=url)
 
-    async def _verify(self, request: Request, source: Source, traceparent: str) -> Delivery | Reply | Learned:
-        """Verify; in a thread where decoding or hashing would hold up other requests."""
-        now = self._clock.wall()
-        if len(request.body) > LARGE_BODY_BYTES or request.values("content-encoding"):
-            return await asyncio.to_thread(verify, request, source, now, traceparent)
-        return verify(request, source, now, traceparent)
-
-    async def _keep(self, exchange: Exchange, source: Source, delivery: Delivery) -> web.Response:
+    async def _keep(self, http: web.BaseRequest, exchange: Exchange, source: Source, delivery: Delivery) -> Responded:
         self._require_space(source)
+        kept = self._inbox.put([delivery], self._clock.now(), source.dedupe_window_ms, count_secrets=source.rotates)
         try:
-            with self._hard_stop:
-                [receipt] = await self._inbox.put(
-                    [delivery], self._clock.now(), source.dedupe_window_ms, count_secrets=source.rotates
-                )
+            [receipt] = await self._hard_stop.wait(http.task, kept)
         except TimeoutError as error:
             raise InboxUnavailable(f"the inbox did not commit within {HARD_STOP_SECONDS} s") from error
         exchange.step("keep")
@@ -205,7 +203,7 @@ class Receiver:
             status=reply.status, body=reply.body, content_type=reply.content_type, charset="utf-8", headers=headers
         )
 
-    def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> web.Response:
+    def _refuse(self, exchange: Exchange, rejection: RequestRejected) -> Responded:
         exchange.label, exchange.detail = rejection.label, str(rejection)
         if isinstance(rejection, VerificationError):
             self._metrics.unverified(exchange.source)
@@ -214,9 +212,9 @@ class Receiver:
             exchange.detail += f"; it is {rejection.address or 'not told by a trusted proxy'}"
         answer = self._answers(exchange)[answers.of_status(rejection.status)]
         self._say(exchange, "rejected", answer.status)
-        response = _answer(answer, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, MethodNotAllowed):
-            response.headers["Allow"] = rejection.allowed
+            answer = replace(answer, headers={**answer.headers, "Allow": rejection.allowed})
+        response = _answer(answer, {"status": "rejected", "reason": rejection.label})
         if isinstance(rejection, AddressRefused | BodyTooLarge | BodyTimeout):
             response.force_close()
         return response
@@ -230,7 +228,7 @@ class Receiver:
             name = exchange.source if source else UNKNOWN
             self.on_rejected(Rejected(name, *fault, request, size, http.remote or ""))
 
-    def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> web.Response:
+    def _unavailable(self, exchange: Exchange, error: InboxUnavailable) -> Responded:
         exchange.label, exchange.detail = error.label, str(error)
         answer = self._answers(exchange)[Outcome.UNAVAILABLE]
         self._say(exchange, "unavailable", answer.status)
@@ -241,20 +239,21 @@ class Receiver:
         source = self.sources.get(exchange.source)
         return source.answers if source else _TO_STRANGERS
 
-    def _say(self, exchange: Exchange, outcome: Any, status: int, delivery: Delivery | None = None) -> None:
+    def _say(self, exchange: Exchange, outcome: str, status: int, delivery: Delivery | None = None) -> None:
         """Write the line of a request, count it, and trace it where it is sampled, slow or at fault."""
         seconds = time.perf_counter() - exchange.started
         source = self.sources.get(exchange.source)
         name = source.name if source else NO_SOURCE
         if source:
-            self.on_answered(source, outcome, int(status), exchange.label)
-        self.feed.answered(
-            exchange.source[:64], str(outcome), int(status), reason=exchange.label, seconds=seconds, delivery=delivery
-        )
+            self.on_answered(source, outcome, status, exchange.label)
+        if self.feed.is_followed:
+            self.feed.answered(
+                exchange.source[:64], outcome, status, reason=exchange.label, seconds=seconds, delivery=delivery
+            )
         self._metrics.answered(
             name,
-            str(outcome),
-            int(status),
+            outcome,
+            status,
             seconds=seconds,
             size=exchange.bytes_in,
             refusal=exchange.label if outcome in REFUSALS else "",
@@ -263,7 +262,7 @@ class Receiver:
         self._log.request(
             source=exchange.source[:64],
             outcome=outcome,
-            status=int(status),
+            status=status,
             bytes_in=exchange.bytes_in,
             ms=seconds * 1000,
             trace=exchange.traceparent,
@@ -278,22 +277,20 @@ class Receiver:
             self._traces.answered(
                 exchange,
                 source=name,
-                outcome=str(outcome),
-                status=int(status),
+                outcome=outcome,
+                status=status,
                 seconds=seconds,
                 claim=claim,
                 delivery=delivery,
             )
 
-    def _not_found(self, http: web.BaseRequest) -> web.Response:
+    def _not_found(self, http: web.BaseRequest) -> Responded:
         rejection = UnknownSource("webhooks are taken at /webhooks/<source> alone")
         exchange = Exchange("", self._traces.begin(), time.perf_counter(), http.method)
         self._hold(http, exchange, (rejection.label, rejection.status, str(rejection)))
         return self._refuse(exchange, rejection)
 
 
-def _answer(answer: Answer, document: dict[str, str]) -> web.Response:
+def _answer(answer: Answer, document: dict[str, str]) -> Plain:
     """Make the response, whose body is the document where the answer has none of its own."""
-    body, kind = (orjson.dumps(document), "application/json") if answer.body is None else (answer.body, answer.type)
-    headers = {**answer.headers, "Content-Type": kind} if body else answer.headers
-    return web.Response(status=answer.status, body=body, headers=headers)
+    return Plain(answer, orjson.dumps(document) if answer.body is None else answer.body)

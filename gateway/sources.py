@@ -13,7 +13,7 @@ from gateway.answers import Answers
 from gateway.dedupe import Digest, EqualBodies, compile_digest
 from gateway.handshake_answers import Means
 from gateway.handshakes import Handshake
-from gateway.locators import Locator
+from gateway.locators import Locator, Read, compile_first
 from gateway.providers import Provider
 from gateway.scheme import Scheme
 from gateway.signatures import Check, compile_check
@@ -85,6 +85,21 @@ class Source:
         """The whole path that requests come to, with the path token, which nothing shows."""
         token = self.admission.path_token
         return f"{self.path}/{token}" if token else self.path
+
+    @cached_property
+    def read_type(self) -> Read:
+        """Reads the event type of a verified request, and so on."""
+        return compile_first(self.type)
+
+    @cached_property
+    def read_time(self) -> Read:
+        """Reads the time of the fact."""
+        return compile_first(self.time)
+
+    @cached_property
+    def read_version(self) -> Read:
+        """Reads the version of the provider's schema."""
+        return compile_first(self.version)
 
     @cached_property
     def rotates(self) -> bool:

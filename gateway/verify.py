@@ -7,8 +7,8 @@ from urllib.parse import unquote_plus
 from gateway import dedupe, handshake_answers, multipart, payload, signatures
 from gateway.dedupe import Digest
 from gateway.errors import InvalidPayload
-from gateway.locators import Content, compile_locator, first, first_at, to_milliseconds
-from gateway.model import Delivery, Learned, Reply, Request
+from gateway.locators import Content, compile_locator, first_at, to_milliseconds
+from gateway.model import Delivery, Learned, Reply, Request, delivered
 from gateway.providers import Facts
 from gateway.rejections import (
     BodyMalformed,
@@ -35,41 +35,41 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     """
     provider = source.provider
     live = source.at(now)
-    if reply := _answer_unsigned(request, live):
+    if (provider.probe or source.handshakes) and (reply := _answer_unsigned(request, live)):
         return reply
     if request.method != "POST":
         raise no_handshake(request.method, source)
     inner = multipart.unwrap(request, provider.payload_field) if provider.payload_field else request
-    proof, digest, failure = _examine(inner, source, now)
+    proof, digest, failure = _examine(inner, source, live, now)
     if failure and (reply := _answer_anyone(request, live)):
         return reply
     if failure and source.enforced:
         raise failure
     content = _decode(inner, source, proof)
-    if reply := _answer_signed(content, live):
+    if (provider.handshake or source.handshakes) and (reply := _answer_signed(content, live)):
         if failure:
             raise failure
         return reply
     facts = _describe(content, source, proof if not failure else _claimed(content, source))
-    return Delivery(
-        source=source.name,
-        provider=provider.name,
-        id=(UNVERIFIED if failure else "") + (facts.id or dedupe.stand_in(inner, proof, source.equal_bodies)),
-        type=facts.type,
-        received_at=request.received_at,
-        body=request.body,
-        time=facts.time,
-        version=facts.version,
-        headers=_kept_headers(request, source),
-        query=_kept_query(request, source),
-        content=content.data,
-        secret=live.label(proof.secret),
-        verified=source.verified and not failure,
-        doubt=f"{failure.label}: {failure}" if failure else "",
-        traceparent=traceparent,
-        digest=digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
-        signed_at=proof.timestamp,
-        _parsed=content.parsed,
+    return delivered(
+        source.name,
+        provider.name,
+        (UNVERIFIED if failure else "") + (facts.id or dedupe.stand_in(inner, proof, source.equal_bodies)),
+        facts.type,
+        request.received_at,
+        request.body,
+        facts.time,
+        facts.version,
+        _kept_headers(request, source),
+        _kept_query(request, source) if request.query else "",
+        content.data,
+        live.label(proof.secret),
+        source.verified and not failure,
+        f"{failure.label}: {failure}" if failure else "",
+        traceparent,
+        digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
+        proof.timestamp,
+        content.parsed,
     )
 
 
@@ -110,17 +110,20 @@ def _carries_signature(request: Request, source: Source) -> bool:
     return any(request.values(name) for scheme in source.schemes for name in scheme.headers)
 
 
-def _examine(request: Request, source: Source, now: int) -> tuple[Proof, Digest, VerificationError | None]:
+def _examine(
+    request: Request, source: Source, live: Source, now: int
+) -> tuple[Proof, Digest, VerificationError | None]:
     """Check the signature, and return what it proved and its digest, or why it proves nothing."""
+    if not source.verified:
+        return Proof(), dedupe.no_digest, None
     try:
-        return (*(_prove(request, source, now) if source.verified else (Proof(), dedupe.no_digest)), None)
+        return (*_prove(request, source, live, now), None)
     except VerificationError as failure:
         return Proof(), dedupe.no_digest, failure
 
 
-def _prove(request: Request, source: Source, now: int) -> tuple[Proof, Digest]:
+def _prove(request: Request, source: Source, live: Source, now: int) -> tuple[Proof, Digest]:
     """Check the signature with the secrets that match now. Raises SecretExpired where one does that did before."""
-    live = source.at(now)
     if source.secrets and not live.secrets:
         raise SecretMissing("every secret of the source has passed its not_after; give it the one that the sender uses")
     try:
@@ -151,7 +154,8 @@ def _prove_with(request: Request, source: Source, now: int) -> tuple[Proof, Dige
         return source.provider.check(request, source.secrets, now), next(iter(source.digests), dedupe.no_digest)
     for check, digest in zip(source.checks, source.digests, strict=True):
         if proof := check(request, now):
-            _refuse_answered(source, proof.signed)
+            if source.handshakes:
+                _refuse_answered(source, proof.signed)
             return proof, digest
     raise signatures.unsigned(request, source.schemes)
 
@@ -168,7 +172,7 @@ def _refuse_answered(source: Source, signed: bytes) -> None:
 
 def _claimed(content: Content, source: Source) -> Proof:
     """Return what an unverified request says of itself where a verified one would have proved it."""
-    claimed = first([compile_locator(scheme.id) for scheme in source.schemes if scheme.id], content)
+    claimed, _ = first_at([compile_locator(scheme.id) for scheme in source.schemes if scheme.id], content)
     return Proof(id=_text(claimed))
 
 
@@ -189,14 +193,13 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
     if source.provider.describe:
         facts = source.provider.describe(content, proof)
     else:
-        version = first(source.version, content)
         name, at = (proof.id, "") if proof.id else first_at(source.id, content)
         facts = Facts(
-            id=_text(name),
-            id_at=at,
-            type=_text(first(source.type, content)),
-            time=to_milliseconds(first(source.time, content)),
-            version=_text(version) or None,
+            _text(name),
+            _text(source.read_type(content)),
+            to_milliseconds(source.read_time(content)),
+            _text(source.read_version(content)) or None,
+            at,
         )
     told = f"{facts.id}{facts.type}{facts.version or ''}"
     if told.isprintable() and len(told) <= MAX_ID_LENGTH:  # all of them, so each of them
@@ -225,8 +228,10 @@ def _kept_query(request: Request, source: Source) -> str:
 
 def _kept_headers(request: Request, source: Source) -> dict[str, str]:
     """Return the headers without credentials and signatures; repeated ones are joined as RFC 9110 §5.3 does."""
-    kept: dict[str, str] = {}
     dropped = source.secret_headers
+    if not request.repeats:
+        return {name: value for name, value in request.headers if name not in dropped}
+    kept: dict[str, str] = {}
     for name, value in request.headers:
         if name not in dropped:
             kept[name] = f"{kept[name]}, {value}" if name in kept else value

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import pytest
 
 from gateway.hard_stop import HardStop
 
+T = TypeVar("T")
 
-async def wait_within(stop: HardStop, future: asyncio.Future[str]) -> str:
-    """Wait for a future as the receiver waits for the inbox."""
-    with stop:
-        return await future
+
+async def wait_within(stop: HardStop, result: Awaitable[T]) -> T:
+    """Wait as the receiver waits for the inbox."""
+    task = asyncio.current_task()
+    assert task
+    return await stop.wait(task, result)
 
 
 async def test_what_waits_too_long_is_ended_and_may_go_on() -> None:
@@ -21,8 +26,8 @@ async def test_what_waits_too_long_is_ended_and_may_go_on() -> None:
 
     async def two_waits() -> int:
         for _ in range(2):
-            with pytest.raises(TimeoutError), stop:
-                await asyncio.Event().wait()
+            with pytest.raises(TimeoutError):
+                await wait_within(stop, asyncio.Event().wait())
         task = asyncio.current_task()
         assert task
         return task.cancelling()
@@ -57,18 +62,21 @@ async def test_what_others_cancel_stays_cancelled() -> None:
     async def cancelled_twice() -> None:
         task = asyncio.current_task()
         assert task
-        with HardStop(0):
-            asyncio.get_running_loop().call_later(0.01, task.cancel)
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                await asyncio.sleep(5)
+        asyncio.get_running_loop().call_later(0.01, task.cancel)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(5)
 
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.create_task(cancelled_twice())
+        await asyncio.create_task(wait_within(HardStop(0), cancelled_twice()))
 
 
 async def test_faults_pass_through() -> None:
-    """What is raised in the context comes out as it was."""
-    with pytest.raises(LookupError), HardStop(60):
+    """What is raised meanwhile comes out as it was."""
+
+    async def at_fault() -> None:
         raise LookupError
+
+    with pytest.raises(LookupError):
+        await wait_within(HardStop(60), at_fault())

@@ -1,5 +1,6 @@
 """Verification of every provider: what a genuine request becomes, and how each other one is refused."""
 
+import dataclasses
 import gzip
 import json
 from dataclasses import replace
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import rejections
-from gateway.model import Delivery, Reply, Request
+from gateway.model import Delivery, Reply, Request, delivered
 from gateway.verify import verify
 from tests.signed import BODIES, FORM, NOW, SECRETS, dumps, form, request, signed, signed_headers, source
 
@@ -377,3 +378,17 @@ def test_the_query_decides_nothing(provider: str) -> None:
     plain = accept(received, provider)
     asked = accept(replace(received, query="id=other&type=other&created=1&webhook-id=x"), provider)
     assert replace(asked, query="") == plain
+
+
+def test_a_verified_delivery_is_one_like_any_other() -> None:
+    """It is equal to one that is made by name, and nobody can change it."""
+    fields = {
+        "source": "a", "provider": "b", "id": "c", "type": "d", "received_at": 1, "body": b"e", "time": 2,
+        "version": "f", "headers": {"g": "h"}, "query": "i", "content": b"j", "secret": "k", "verified": False,
+        "doubt": "l", "traceparent": "m", "digest": "n", "signed_at": 3,
+    }  # fmt: skip
+    made = delivered(*fields.values(), [])  # type: ignore[arg-type]
+    assert (type(made), made) == (Delivery, Delivery(**fields))  # type: ignore[arg-type]
+    assert {name: getattr(made, name) for name in fields} == fields
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.id = "other"  # type: ignore[misc]

@@ -35,13 +35,12 @@ class Received:
     _query: Pairs | None = None
 
     def __init__(self, request: Request, wanted: frozenset[str], limit: int) -> None:
-        headers: dict[str, str] = {}
-        for name, value in request.headers:
-            if name in wanted:
-                if name in headers:
+        found = request.by_name
+        if request.repeats:
+            for name in wanted:
+                if len(request.values(name)) > 1:
                     raise repeated(request, name)
-                headers[name] = value
-        self.headers = headers
+        self.headers = {name: found[name] for name in wanted if name in found}
         self.request = request
         self.limit = limit
         self.body = request.body

@@ -10,11 +10,10 @@ from gateway.errors import InboxUnavailable, InboxUnsupported
 from gateway.history import Query
 from gateway.inbox import sqlite_damage
 from gateway.inbox.sqlite import SqliteInbox
+from gateway.inbox.sqlite_connection import PAGE_BYTES
 from gateway.inbox.sqlite_schema import APPLICATION_ID
 from gateway.model import State
 from tests.inbox.samples import LEASE, NOW, delivery, keep, settle_all
-
-PAGE = 4096
 
 
 def open_at(path: Path, *, read_only: bool = False) -> SqliteInbox:
@@ -51,7 +50,7 @@ def listing(place: Path) -> list[str]:
 def cut(path: Path) -> None:
     """Leave the first half of a file."""
     with path.open("r+b") as file:
-        file.truncate(path.stat().st_size // 2 // PAGE * PAGE)
+        file.truncate(path.stat().st_size // 2 // PAGE_BYTES * PAGE_BYTES)
 
 
 def copy(place: Path, to: Path) -> None:
@@ -72,7 +71,7 @@ def first_page(path: Path, name: str) -> int:
     page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).get
     connection.close()
     assert isinstance(page, int)
-    return (page - 1) * PAGE
+    return (page - 1) * PAGE_BYTES
 
 
 async def names(inbox: SqliteInbox) -> list[str]:
@@ -119,13 +118,13 @@ async def test_a_damaged_header(path: Path, part: slice) -> None:
 @pytest.mark.parametrize("tree", ["sqlite_sequence", "entries", "entries_due", "dedupe", "bodies", "frozen"])
 async def test_a_damaged_page(path: Path, tree: str) -> None:
     """Damage to the root of any table or index is found when the file is opened."""
-    overwrite(path, first_page(path, tree), b"\xff" * PAGE)
+    overwrite(path, first_page(path, tree), b"\xff" * PAGE_BYTES)
     await (await serves_afresh(path)).close()
 
 
 async def test_a_damaged_schema(path: Path) -> None:
     """A first page that is garbage behind its header is found when the file is opened."""
-    overwrite(path, 100, b"\xff" * (PAGE - 100))
+    overwrite(path, 100, b"\xff" * (PAGE_BYTES - 100))
     await (await serves_afresh(path)).close()
 
 
@@ -138,7 +137,7 @@ async def test_a_file_cut_short(path: Path) -> None:
 async def test_the_wal_is_kept_beside_its_file(tmp_path: Path, path: Path) -> None:
     """The WAL of a damaged file goes aside under the same name, so that SQLite can still recover from both."""
     lost = await killed(tmp_path, tmp_path / "copy")
-    overwrite(lost, first_page(path, "frozen"), b"\xff" * PAGE)
+    overwrite(lost, first_page(path, "frozen"), b"\xff" * PAGE_BYTES)
     wal = content(tmp_path / "copy" / "inbox.db-wal")
     again = open_at(lost)
     assert again.kept_aside
@@ -176,7 +175,7 @@ async def test_damage_beyond_the_quick_look(path: Path, monkeypatch: pytest.Monk
     """What the quick look has no time for ends the service when it is met, and the next start keeps the file aside."""
     monkeypatch.setattr(sqlite_damage, "QUICK_SECONDS", -1)
     monkeypatch.setattr(sqlite_damage, "_STEPS_BETWEEN_LOOKS", 1)
-    overwrite(path, first_page(path, "bodies"), b"\xff" * PAGE)
+    overwrite(path, first_page(path, "bodies"), b"\xff" * PAGE_BYTES)
     inbox = open_at(path)
     assert inbox.kept_aside is None
     with pytest.raises(InboxUnavailable, match=r"started again|malformed"):
@@ -189,7 +188,7 @@ async def test_damage_beyond_the_quick_look(path: Path, monkeypatch: pytest.Monk
 async def test_damage_that_a_read_meets(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that cannot be read ends the service too, so that leases do not fail on it for ever."""
     inbox = open_at(path)
-    overwrite(path, first_page(path, "bodies"), b"\xff" * PAGE)
+    overwrite(path, first_page(path, "bodies"), b"\xff" * PAGE_BYTES)
     with pytest.raises(InboxUnavailable):
         await inbox.lease(40, LEASE, NOW)
     assert inbox.failure
@@ -205,7 +204,7 @@ async def test_damage_met_while_opening(path: Path, monkeypatch: pytest.MonkeyPa
     """Damage that the quick look missed and the opening itself meets is looked for thoroughly at once."""
     monkeypatch.setattr(sqlite_damage, "QUICK_SECONDS", -1)
     monkeypatch.setattr(sqlite_damage, "_STEPS_BETWEEN_LOOKS", 1)
-    overwrite(path, first_page(path, "entries_leased"), b"\xff" * PAGE)
+    overwrite(path, first_page(path, "entries_leased"), b"\xff" * PAGE_BYTES)
     inbox = open_at(path)
     assert inbox.kept_aside
     await keep(inbox, "new")

@@ -19,7 +19,7 @@ from gateway.model import State
 from gateway.torture.disk import remembered
 from tests.inbox.samples import LEASE, NOW, answered, delivery, keep, settle_all
 
-BIG = b"x" * 40_000
+BIG = b"x" * 80_000
 
 
 def open_at(path: Path) -> SqliteInbox:

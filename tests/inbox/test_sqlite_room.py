@@ -17,7 +17,7 @@ from gateway.model import State
 from gateway.torture.disk import remembered
 from tests.inbox.samples import NOW, delivery, keep, settle_all
 
-BIG = bytes(40_000)
+BIG = bytes(80_000)
 
 
 def open_at(path: Path) -> SqliteInbox:
@@ -54,7 +54,7 @@ def file_size_limited_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("room", [0, 30, 4_096, 30_000, 60_000, 100_000])
+@pytest.mark.parametrize("room", [0, 30, 4_096, 30_000, 60_000, 100_000, 200_000])
 async def test_no_room_for_the_wal(tmp_path: Path, room: int) -> None:
     """However little room is left when a commit writes, what is acknowledged is whole and the rest is refused."""
     with remembered() as disk:
@@ -76,7 +76,7 @@ async def test_no_room_for_a_checkpoint(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 10)
     with remembered() as disk:
         inbox = open_at(tmp_path / "inbox.db")
-        disk.leave_room(90_000)
+        disk.leave_room(180_000)
         kept = await acknowledged(inbox, "a")
         kept |= await acknowledged(inbox, "b")
         assert kept == {"a"}
@@ -92,7 +92,7 @@ async def test_a_limit_of_file_size_refuses_and_passes(tmp_path: Path) -> None:
     """Under a limit of file size a put is refused in a sentence of its own; when it is raised the inbox goes on."""
     inbox = open_at(tmp_path / "inbox.db")
     await keep(inbox, "before")
-    with file_size_limited_to((tmp_path / "inbox.db-wal").stat().st_size + 50_000):
+    with file_size_limited_to((tmp_path / "inbox.db-wal").stat().st_size + 100_000):
         with pytest.raises(InboxUnavailable, match="limit of file size or a quota"):
             await inbox.put([delivery("big", body=BIG)], NOW)
         assert await acknowledged(inbox, "big_1", "big_2") == set()

@@ -14,7 +14,7 @@ from gateway.history import Query
 from gateway.inbox import sqlite_search, sqlite_wal, sqlite_writer
 from gateway.inbox.intake import Bounds
 from gateway.inbox.sqlite import SqliteInbox
-from gateway.inbox.sqlite_connection import open_reader
+from gateway.inbox.sqlite_connection import PAGE_BYTES, open_reader
 from gateway.inbox.sqlite_reader import Reader
 from gateway.model import State
 from tests.inbox.hold import Hold
@@ -204,7 +204,7 @@ async def test_the_wal_stays_small(tmp_path: Path, inbox: SqliteInbox, monkeypat
     monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 20)
     inbox._serving.writer._checkpoints._due_at = 20  # type: ignore[union-attr]  # it is serving
     await puts(inbox, 200)
-    assert (tmp_path / "inbox.db-wal").stat().st_size < 80 * 4096
+    assert (tmp_path / "inbox.db-wal").stat().st_size < 80 * PAGE_BYTES
 
 
 async def test_a_reader_in_the_way_holds_up_nobody(
@@ -221,7 +221,7 @@ async def test_a_reader_in_the_way_holds_up_nobody(
     other.execute("COMMIT")
     other.close()
     await puts(inbox, 300)
-    assert (tmp_path / "inbox.db-wal").stat().st_size < grown + 100 * 4096
+    assert (tmp_path / "inbox.db-wal").stat().st_size < grown + 100 * PAGE_BYTES
     assert inbox.failure is None
 
 

@@ -24,7 +24,8 @@ PAGE_BYTES = 8_192
 
 # The most rows that one statement is given; with more of them there is little left to share.
 MOST_ROWS = 64
-FEW_ROWS = 16
+# Beyond a few rows their number is rounded up, so that there are not too many different statements.
+FEW_ROWS = STEP_ROWS = 8
 
 # Enough for all statements of those numbers of rows.
 STATEMENTS_KEPT = 256
@@ -118,14 +119,16 @@ def over(statement: str, given: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str
     """Yield statements with a VALUES list of rows in the place of `{values}`, and what to bind, for all rows together.
 
     One statement for many rows costs one wait for the interpreter's lock where one for each row would cost as many.
-    Beyond a few rows their number is a power of two, so that there are few different ones and each is compiled once.
+    The first value of a row must not be NULL.
     """
-    done = 0
-    while left := len(given) - done:
-        number = left if left <= FEW_ROWS else min(1 << left.bit_length() - 1, MOST_ROWS)
-        part = given[done : done + number]
-        yield _with_values(statement, len(part[0]), number), [value for row in part for value in row]
-        done += number
+    for begin in range(0, len(given), MOST_ROWS):
+        part = given[begin : begin + MOST_ROWS]
+        width, number = len(part[0]), len(part)
+        bound = [value for row in part for value in row]
+        if number > FEW_ROWS and (spare := -number % STEP_ROWS):
+            bound += [None] * (spare * width)
+            number += spare
+        yield _with_values(statement, width, number), bound
 
 
 def insert(connection: apsw.Connection, statement: str, given: Sequence[tuple[Any, ...]]) -> None:
@@ -148,7 +151,10 @@ def last_key(connection: apsw.Connection) -> int:
 @functools.cache
 def _with_values(statement: str, width: int, number: int) -> str:
     row = f"({', '.join('?' * width)})"
-    return statement.format(values=f"VALUES {', '.join([row] * number)}")
+    values = f"VALUES {', '.join([row] * number)}"
+    if number > FEW_ROWS:
+        values = f"SELECT * FROM ({values}) WHERE column1 IS NOT NULL"  # noqa: S608 - question marks
+    return statement.format(values=values)
 
 
 def _set(connection: apsw.Connection, settings: dict[str, int]) -> None:

@@ -19,14 +19,15 @@ WHERE key IN (SELECT value FROM json_each(?)) AND state = 'leased'
 """
 _SETTLE = """
 WITH told (
-  key, state, due_at, attempts, reason, rejections, rejected_at, batch, position, settled_at, transform, transform_ms
+  key, token, state, due_at, attempts, reason, rejections, rejected_at, batch, position, settled_at, transform,
+  transform_ms
 ) AS ({values})
 UPDATE entries SET state = told.state, due_at = coalesce(told.due_at, entries.due_at),
   attempts = coalesce(told.attempts, entries.attempts), reason = told.reason, rejections = told.rejections,
   rejected_at = told.rejected_at, batch = told.batch, position = told.position, settled_at = told.settled_at,
   lease = NULL, leased_until = NULL, transform = coalesce(told.transform, entries.transform),
   transform_ms = coalesce(told.transform_ms, entries.transform_ms)
-FROM told WHERE entries.key = told.key
+FROM told WHERE entries.key = told.key AND entries.lease = told.token AND entries.state = 'leased'
 """
 _LOST = "the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
 _THAW = "DELETE FROM frozen WHERE key IN (SELECT value FROM json_each(?))"
@@ -46,6 +47,26 @@ class Settle:
     now: int
 
 
+class Doubted(Exception):
+    """Not all leases of several operations are held, so that each operation is to be done by itself."""
+
+
+def settle_all(connection: apsw.Connection, told: Sequence[Settle]) -> list[list[LeaseLost | None]]:
+    """Record what became of leases that are all held, as they nearly always are.
+
+    Raises Doubted, after which the transaction must be undone.
+    """
+    settled = [each for one in told for each in one.settlements]
+    before = connection.total_changes()
+    insert(
+        connection, _SETTLE, [_row(lease, settlement, one.now) for one in told for lease, settlement in one.settlements]
+    )
+    if connection.total_changes() - before != len(settled):
+        raise Doubted
+    _record(connection, settled)
+    return [[None] * len(one.settlements) for one in told]
+
+
 def settle(connection: apsw.Connection, told: Sequence[Settle]) -> list[list[LeaseLost | None]]:
     """Record what became of each lease that is still held; return what each operation is told of its leases."""
     held = _held(connection, [lease.entry.key for each in told for lease, _ in each.settlements])
@@ -59,7 +80,7 @@ def settle(connection: apsw.Connection, told: Sequence[Settle]) -> list[list[Lea
             if held.get(key) == lease.token:
                 del held[key]
                 settled.append((lease, settlement))
-                settlements.append(_row(key, settlement, each.now))
+                settlements.append(_row(lease, settlement, each.now))
                 lost.append(None)
             else:
                 lost.append(LeaseLost(_LOST.format(key=key)))
@@ -104,13 +125,14 @@ def _events(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
         yield lease.entry.key, n, event.id, event.name, event.event_api_id, not event.id.startswith(start)
 
 
-def _row(key: int, settlement: Settlement, now: int) -> tuple[Any, ...]:
+def _row(lease: Lease, settlement: Settlement, now: int) -> tuple[Any, ...]:
     """Return what `_SETTLE` is told of one entry."""
     attempt, run = settlement.attempt, settlement.transform
     again = settlement.state is State.PENDING
     frozen = settlement.frozen if again else None
     return (
-        key,
+        lease.entry.key,
+        lease.token,
         settlement.state.value,
         (now if settlement.due_at is None else settlement.due_at) if again else None,
         attempt.number if attempt else None,

@@ -29,13 +29,12 @@ class Checkpoints:
     def __init__(self, connection: apsw.Connection, *, busy_timeout_ms: int) -> None:
         self._connection = connection
         self._busy_timeout_ms = busy_timeout_ms
-        self._wal_pages = 0
+        self._moved_at = self._written()
         self._due_at = CHECKPOINT_PAGES
-        connection.set_wal_hook(self._note_wal)
 
     def are_due(self, *, idle: bool) -> bool:
         """Tell whether enough was written since the last time, or an idle moment can be used to cut a large WAL."""
-        return self._wal_pages >= self._due_at or (idle and self._is_large())
+        return self._written() - self._moved_at >= self._due_at or (idle and self._is_large())
 
     def run(self) -> None:
         """Move what can be moved without waiting for anybody, and cut a WAL that is large then. Raises apsw.Error.
@@ -46,7 +45,7 @@ class Checkpoints:
         logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._due_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
         if moved == logged:
-            self._wal_pages = 0
+            self._moved_at = self._written()
             if self._is_large():
                 self._cut()
 
@@ -63,6 +62,7 @@ class Checkpoints:
         finally:
             self._connection.set_busy_timeout(self._busy_timeout_ms)
 
-    def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
+    def _written(self) -> int:
+        """Return how many pages the connection has written to the WAL; a hook would take the interpreter's lock."""
+        pages, _ = self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)
+        return pages

@@ -217,7 +217,7 @@ class Writer:
         puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
         receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
         settles = [waiting.work for waiting in group if isinstance(waiting.work, Settle)]
-        losses = iter(sqlite_settle.settle(self._connection, settles) if settles else [])
+        losses = iter(sqlite_settle.settle_all(self._connection, settles) if settles else [])
         return [self._outcome(waiting, receipts, losses) for waiting in group]
 
     def _outcome(

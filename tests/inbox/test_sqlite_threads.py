@@ -132,8 +132,25 @@ async def test_an_operation_that_fails_fails_alone(inbox: SqliteInbox, hold: Hol
     assert inbox.failure is None
 
 
+async def test_settlements_of_one_commit_share_their_statements(inbox: SqliteInbox) -> None:
+    """Two operations whose leases are all held are one UPDATE, each at its own time."""
+    await keep(inbox, "a", "b", "c")
+    a, b, c = await inbox.lease(3, LEASE, NOW)
+    hold = Hold(inbox)
+    await hold.taken()
+    told = ([(a, answered(a)), (b, answered(b))], [(c, answered(c))])
+    tasks = [asyncio.create_task(inbox.settle(each, NOW + n)) for n, each in enumerate(told)]
+    await asyncio.sleep(0)
+    updates = watch(inbox, "UPDATE entries")
+    await hold.release()
+    assert await asyncio.gather(*tasks) == [[None, None], [None]]
+    assert len(updates) == 1
+    settled = {history.entry.delivery.id: history.settled_at for history in await inbox.search(Query())}
+    assert settled == {"a": NOW, "b": NOW, "c": NOW + 1}
+
+
 async def test_settlements_of_one_commit_are_told_apart(inbox: SqliteInbox) -> None:
-    """Of two operations that settle one lease the first does, each at its own time; both share their statements."""
+    """Of two operations that settle one lease the first does, each at its own time."""
     await keep(inbox, "a", "b", "c")
     a, b, c = await inbox.lease(3, LEASE, NOW)
     hold = Hold(inbox)
@@ -141,13 +158,11 @@ async def test_settlements_of_one_commit_are_told_apart(inbox: SqliteInbox) -> N
     told = ([(a, answered(a)), (b, answered(b))], [(c, answered(c)), (b, answered(b, reason="late"))])
     tasks = [asyncio.create_task(inbox.settle(each, NOW + n)) for n, each in enumerate(told)]
     await asyncio.sleep(0)
-    updates = watch(inbox, "UPDATE entries")
     await hold.release()
     first, second = await asyncio.gather(*tasks)
     assert first == [None, None]
     assert second[0] is None
     assert str(second[1]).startswith(f"the lease on entry {b.entry.key} is no longer held")
-    assert len(updates) == 1
     settled = {history.entry.delivery.id: history for history in await inbox.search(Query())}
     assert {name: history.settled_at for name, history in settled.items()} == {"a": NOW, "b": NOW, "c": NOW + 1}
     assert settled["b"].entry.reason == ""

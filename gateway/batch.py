@@ -31,6 +31,9 @@ class Member:
 
     def sent(self, ids: Sequence[str] = ()) -> tuple[SentEvent, ...]:
         """Return the record of the events, with the ids the event API returned where it did."""
+        if len(self.events) == 1:
+            [event] = self.events
+            return (SentEvent(event.id, event.name, ids[0] if ids else ""),)
         padded = [*ids, *[""] * (len(self.events) - len(ids))]
         return tuple(SentEvent(event.id, event.name, i) for event, i in zip(self.events, padded, strict=True))
 
@@ -79,7 +82,7 @@ def pack(members: Sequence[Member], limits: Limits) -> list[tuple[Member, ...]]:
     group: list[Member] = []
     size = count = 0
     for member in members:
-        more = sum(len(event.body) + 1 for event in member.events)
+        more = sum([len(event.body) + 1 for event in member.events])
         if group and (size + more >= limits.request_bytes or count + len(member.events) > limits.events):
             groups.append(tuple(group))
             group, size, count = [], 0, 0
@@ -90,6 +93,8 @@ def pack(members: Sequence[Member], limits: Limits) -> list[tuple[Member, ...]]:
 
 def chunk(events: Sequence[StampedEvent], limits: Limits) -> list[list[StampedEvent]]:
     """Split events into requests within the limits; only an entry that is over them alone needs more than one."""
+    if len(events) <= limits.events and sum([len(event.body) + 1 for event in events]) < limits.request_bytes:
+        return [list(events)]
     chunks: list[list[StampedEvent]] = [[]]
     size = 0
     for event in events:
@@ -104,7 +109,7 @@ def chunk(events: Sequence[StampedEvent], limits: Limits) -> list[list[StampedEv
 
 def serialise(events: Sequence[StampedEvent]) -> bytes:
     """Return the request body: a JSON array of the events' own bytes."""
-    return b"[" + b",".join(event.body for event in events) + b"]"
+    return b"[" + b",".join([event.body for event in events]) + b"]"
 
 
 def oversize(events: Sequence[StampedEvent], limits: Limits) -> str:

@@ -7,11 +7,14 @@ Limits: https://www.inngest.com/docs/features/events-triggers/event-format
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from gateway.errors import TransformError
 from gateway.model import Delivery, JsonObject
 
 MAX_NAME = 255
+# Names come again and again; beyond this many they are made of what is different each time.
+MOST_NAMES = 1_024
 # The event API takes the years 1980 to 2100, both ends included.
 EARLIEST = 315_532_800_000
 LATEST = 4_102_444_800_000
@@ -35,14 +38,20 @@ def text(value: object, field: str) -> str:
     return plain
 
 
-def name(given: str, prefix: str) -> str:
-    """Return the name as the event API sees it: with the prefix, unless the transform gave one."""
+def name(given: object, prefix: str) -> tuple[str, str]:
+    """Return the name as given, and as the event API sees it: with the prefix, unless the transform gave one."""
+    return _name(given if type(given) is str else text(given, "Event.name"), prefix)
+
+
+@lru_cache(MOST_NAMES)
+def _name(given: str, prefix: str) -> tuple[str, str]:
+    text(given, "Event.name")
     full = given if "/" in given else f"{prefix}/{given}"
     if full.lower().startswith("inngest/"):
         raise TransformError(f"Event.name is {full[:MAX_NAME]!r}, and inngest/ is reserved by the event API")
     if len(full) > MAX_NAME:
         raise TransformError(f"Event.name has {len(full)} characters with its prefix, and {MAX_NAME} are allowed")
-    return full
+    return given, full
 
 
 def data(given: object) -> JsonObject:

@@ -138,7 +138,7 @@ class Receiver:
         request = self._request(http, source, body)
         exchange.step("read")
         exchange.bytes_in, exchange.request = len(body), request
-        now = self._clock.wall()
+        now = request.received_at
         if len(body) > LARGE_BODY_BYTES or "content-encoding" in request.by_name:  # it would hold up other requests
             result = await asyncio.to_thread(verify, request, source, now, exchange.traceparent)
         else:

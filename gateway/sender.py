@@ -25,6 +25,7 @@ from gateway.telemetry.logs import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 
+_DEAD = State.DEAD
 TROUBLED_MS = 60_000
 MAX_REFUSALS = 32
 GIVEN_BACK_MS = 5_000
@@ -258,13 +259,14 @@ class Sender:
         except InboxError as error:
             self._log.forwarding_interrupted(reason=str(error))
             return
-        now = self._clock.wall()
+        now, followed = self._clock.wall(), self.feed.is_followed
         for (lease, settlement), refusal in zip(settled, lost, strict=True):
             if refusal:
                 self._metrics.lease_lost(lease.entry.delivery.source)
                 self._log.lease_lost(delivery=lease.entry.delivery, state=settlement.state)
                 continue
             self._metrics.settled(lease.entry.delivery, settlement, now)
-            self.feed.settled(lease, settlement)
-            if settlement.state is State.DEAD:
+            if followed:
+                self.feed.settled(lease, settlement)
+            if settlement.state is _DEAD:
                 self._traces.dead(lease.entry, settlement)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gateway.batch import Batch, Member, Settled
 from gateway.model import Attempt, Frozen, Lease, Settlement, State
 from gateway.outcome import Rest, Verdict, refuse
 from gateway.value import value
+
+_FORWARDED = State.FORWARDED  # a look-up in an enumeration is a call, and every webhook's
 
 
 @value
@@ -93,12 +93,21 @@ def _apart(rest: tuple[Member, ...]) -> list[tuple[Member, ...]]:
 def _accepted(batch: Batch, sent: Sent) -> tuple[Settled, tuple[Member, ...]]:
     """Settle the entries whose events are all in; return them and the entries that remain."""
     settled: Settled = []
+    attempts: dict[int, Attempt] = {}  # nearly always one for all
     offset = 0
     for position, member in enumerate(batch.members):
         end = offset + len(member.events)
         if end > sent.verdict.accepted:
             return settled, batch.members[position:]
-        settled.append((member.lease, _settlement(State.FORWARDED, member, sent, ids=sent.ids[offset:end])))
+        entry = member.lease.entry
+        attempt = attempts.get(entry.attempts)
+        if attempt is None:
+            attempt = attempts[entry.attempts] = _attempt(member, sent, "accepted", "")
+        ids = sent.ids[offset:end]
+        known = entry.rejections, entry.rejected_at
+        settled.append(
+            (member.lease, Settlement(_FORWARDED, "", None, attempt, member.sent(ids), *known, None, member.transform))
+        )
         offset = end
     return settled, ()
 
@@ -122,31 +131,25 @@ def _settlement(
     member: Member,
     sent: Sent,
     *,
-    ids: Sequence[str] = (),
     due_at: int | None = None,
     rejections: int | None = None,
     rejected_at: int | None = None,
     frozen: Frozen | None = None,
 ) -> Settlement:
+    """Say what becomes of an entry whose events were not all taken."""
     verdict, entry = sent.verdict, member.lease.entry
-    forwarded = state is State.FORWARDED
-    detail = "" if forwarded else verdict.detail
-    label = "accepted" if forwarded else verdict.label
     return Settlement(
         state=state,
-        reason="" if forwarded else ": ".join(filter(None, (label, detail))),
+        reason=": ".join(filter(None, (verdict.label, verdict.detail))),
         due_at=due_at,
-        attempt=Attempt(
-            number=member.lease.attempt,
-            at=sent.started_at,
-            duration_ms=sent.duration_ms,
-            outcome=label,
-            status=sent.status,
-            detail=detail,
-        ),
-        events=member.sent(ids),
+        attempt=_attempt(member, sent, verdict.label, verdict.detail),
+        events=member.sent(),
         transform=member.transform,
         rejections=entry.rejections if rejections is None else rejections,
         rejected_at=entry.rejected_at if rejections is None else rejected_at,
         frozen=frozen,
     )
+
+
+def _attempt(member: Member, sent: Sent, outcome: str, detail: str) -> Attempt:
+    return Attempt(member.lease.attempt, sent.started_at, sent.duration_ms, outcome, sent.status, detail)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from gateway import event_fields, json_faults, payload
@@ -12,6 +11,7 @@ from gateway.blame import raised, sentence
 from gateway.errors import TransformError
 from gateway.mapper import Mapper, Transform
 from gateway.model import Delivery, Entry, Event, JsonObject, Skip, StampedEvent
+from gateway.value import value
 
 __all__ = ["MAX_EVENTS", "Mapper", "Stamped", "Transform", "stamp"]
 
@@ -21,7 +21,7 @@ NOTHING = Skip("the transform returned no event")
 EXPECTED = "a transform returns None, Skip(reason), an Event or an iterable of Events"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Stamped:
     """The events of one entry as they go over the wire, and how many integers beyond ±2^53 they hold as numbers."""
 
@@ -92,9 +92,9 @@ def _wire(entry: Entry, mapper: Mapper, event: object, names: dict[str, int]) ->
     """Serialise one event, its fields in the order of the wire, and count the big integers it holds as numbers."""
     if not isinstance(event, Event):
         raise TransformError(f"it is of type {type(event).__name__}; {EXPECTED}")
-    given = event_fields.text(event.name, "Event.name")
+    given, name = event_fields.name(event.name, mapper.prefix)
     names[given] = names.get(given, 0) + 1
-    name, event_id = event_fields.name(given, mapper.prefix), _id(entry, mapper, event.id, given, names[given])
+    event_id = _id(entry, mapper, event.id, given, names[given])
     data = event_fields.data(event.data)
     if mapper.metadata:
         data = {**data, "_gateway": _metadata(entry.delivery)}

@@ -119,7 +119,7 @@ class _Stint:
         spent, most = self._spent, self._patience * TOGETHER
         for entry, mapper in self._items:
             taken = spent.get(mapper.source, 0.0)
-            hung = taken > most or hung_key(mapper, self._patience) in self._hung
+            hung = taken > most or (bool(self._hung) and hung_key(mapper, self._patience) in self._hung)
             result = Postponed(mapper.source) if hung else apply(entry, mapper)
             with self._lock:
                 if self._abandoned:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 from gateway import threaded
 from gateway.applied import Mapped, Overdue, Postponed, given_up
@@ -37,7 +37,7 @@ class Runner:
         self._crew = Crew(MAX_THREADS, "transform")
         self._loops: dict[str, TransformLoop] = {}
         self._pools: dict[Isolation, Pool] = {}
-        self._batches: set[asyncio.Future[list[Results]]] = set()
+        self._batches: set[asyncio.Future[Any]] = set()
         self._ends: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -76,8 +76,11 @@ class Runner:
         it is postponed as well, to be run with all of its time where nobody waits for it. So are the others of a source
         once they took ten times as long together.
         """
-        chosen = [(entry, mapper.chosen(entry.delivery.type)) for entry, mapper in items]
-        await self.prepare(mapper for _, mapper in chosen)
+        chosen = [(entry, mapper.chosen(entry.delivery.type) if mapper.routes else mapper) for entry, mapper in items]
+        different = {id(mapper): mapper for _, mapper in chosen}.values()
+        if not any(mapper.isolation or mapper.runs_async for mapper in different):
+            return await self._all_threaded(chosen, patience, ran)
+        await self.prepare(different)
         pools = {mapper.isolation: self._pools[mapper.isolation] for _, mapper in chosen if mapper.isolation}
         for pool in pools.values():
             pool.users += 1
@@ -91,6 +94,15 @@ class Runner:
                 pool.users -= 1
                 self._end_unused(pool)
         return [results[index] for index in range(len(chosen))]
+
+    async def _all_threaded(self, items: Sequence[Item], patience: float, ran: Ran) -> list[Mapped]:
+        """Run sync transforms, which is what nearly all are."""
+        batch = asyncio.ensure_future(threaded.run(items, set(), self._crew, patience, ran))
+        self._batches.add(batch)
+        try:
+            return await batch
+        finally:
+            self._batches.discard(batch)
 
     async def close(self) -> None:
         """Break off what is under way, so that its `run` is cancelled, and end the worker processes.

@@ -36,5 +36,5 @@ def test_the_event_api_takes_every_name(parts: list[str]) -> None:
     made = event_name(*parts)
     assert event_fields.text(made, "Event.name") == made
     prefix = "p" * MAX_PREFIX_LENGTH
-    assert event_fields.name(made, prefix) == f"{prefix}/{made}"
+    assert event_fields.name(made, prefix) == (made, f"{prefix}/{made}")
     assert event_name(made) == made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -94,14 +95,16 @@ def put(connection: apsw.Connection, puts: Sequence[Put]) -> list[list[Receipt]]
     seen: set[tuple[str, str | bytes]] = set()
     for (each, delivery), (n, source, name, digest) in zip(given, sought, strict=True):
         new = _New(last + n, delivery, each, digest)
-        names = {(source, name), (source, digest or name)}
-        (doubtful if n in claimed or names & seen else plain).append(new)
-        seen |= names
+        known = (source, name) in seen or (digest is not None and (source, digest) in seen)
+        (doubtful if known or n in claimed else plain).append(new)
+        seen.add((source, name))
+        if digest is not None:
+            seen.add((source, digest))
     _keep(connection, plain)
-    receipts = {new.key: Receipt(new.key, duplicate=False, first_seen_at=new.put.now) for new in plain}
+    receipts = {new.key: Receipt(new.key, False, new.put.now) for new in plain}
     receipts |= {new.key: _put_one(connection, new) for new in doubtful}
-    told = (receipts[key] for key in sorted(receipts))
-    return [[next(told) for _ in each.deliveries] for each in puts]
+    told = map(receipts.__getitem__, range(last + 1, last + 1 + len(given)))
+    return [list(islice(told, len(each.deliveries))) for each in puts]
 
 
 def _claimed(connection: apsw.Connection, sought: Sequence[_Sought]) -> tuple[int, set[int]]:

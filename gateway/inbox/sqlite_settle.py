@@ -36,6 +36,9 @@ _KEEP_ATTEMPTS = "INSERT OR REPLACE INTO attempts (key, number, at, duration_ms,
 _FORGET_EVENTS = "DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))"
 _KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id, own_id) {values}"
 
+# A look-up in an enumeration is a call, and every webhook's.
+_STATES = {state: state.value for state in State}
+
 Settled = tuple[Lease, Settlement]
 
 
@@ -133,7 +136,7 @@ def _row(lease: Lease, settlement: Settlement, now: int) -> tuple[Any, ...]:
     return (
         lease.entry.key,
         lease.token,
-        settlement.state.value,
+        _STATES[settlement.state],
         (now if settlement.due_at is None else settlement.due_at) if again else None,
         attempt.number if attempt else None,
         settlement.reason,

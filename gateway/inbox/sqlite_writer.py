@@ -83,6 +83,7 @@ class Writer:
         self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting_bytes = 0  # changed on the loop alone, and counted until the waiter is told
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._accepting = True
         self._finished = False
         self._thread = threading.Thread(target=self._serve, name="inbox-writer", daemon=True)
@@ -111,7 +112,9 @@ class Writer:
             raise InboxUnavailable("the inbox is closed; this process is about to end")
         if intake is not None and (sentence := refusal(self._bounds, self._standing(), intake)):
             raise InboxUnavailable(sentence)
-        future = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        future = self._loop.create_future()
         self._waiting_bytes += intake or 0
         self._queue.put(_Waiting(work, now, future, intake or 0))
         return future

@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from gateway.batch import Batch, Member, Settled, oversize, pack, thaw
@@ -18,7 +19,7 @@ from gateway.settle import unsent
 from gateway.sources import Source
 from gateway.supply import Supply
 from gateway.telemetry.logs import Log
-from gateway.transform import Mapper, Postponed, Runner
+from gateway.transform import Mapper, Postponed, Runner, Stamped
 from gateway.withheld import withhold
 
 SLOTS = 4
@@ -60,6 +61,8 @@ class Forwarder:
         self._runner = runner or Runner()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
         self._apart: set[str] = set()
         self._supply = Supply(inbox, sender, self._apart, leasing.duration_ms, late=self._changed, clock=clock, log=log)
         self._starved: dict[int, int] = {}  # since when, by key; the oldest are forgotten
@@ -92,6 +95,13 @@ class Forwarder:
 
     async def run(self) -> None:
         """Lease and forward until `stop` is called."""
+        self._at_rest.clear()
+        try:
+            await self._run()
+        finally:
+            self._at_rest.set()
+
+    async def _run(self) -> None:
         lane = self._sender.lane
         while not self._stopping:
             if wait := lane.wait(self._clock.now()):
@@ -127,6 +137,9 @@ class Forwarder:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        with suppress(TimeoutError):  # what was being leased meanwhile is given back
+            async with asyncio.timeout(grace_seconds):
+                await self._at_rest.wait()
         await self._supply.put_back()
         await self._runner.close()
 
@@ -221,24 +234,28 @@ class Forwarder:
             self._sender.set_apart(source)
         members = []
         for lease, result in zip(known, mapped, strict=True):
-            match result:
-                case Skip(reason=reason):
-                    settled.append((lease, Settlement(State.SKIPPED, reason=reason)))
-                case TransformStarved() if self._may_be_fed(lease):
-                    due_at = self._clock.now() + STARVED_DELAY_MS
-                    settled.append(unsent(lease, due_at=due_at, reason=str(result)))
-                case TransformError():
-                    settled.append((lease, self._dead(lease, await _told(result, lease.entry.delivery))))
-                case Postponed(source=source, reason=reason, delay_ms=delay_ms):
-                    self._sender.set_apart(source)
-                    settled.append(unsent(lease, due_at=self._clock.now() + delay_ms, reason=reason))
-                case _ if fault := oversize(result.events, self._sender.limits):
-                    settled.append((lease, self._dead(lease, fault)))
-                case _:
-                    members.append(Member(lease, result.events, runs.get(lease.entry.key)))
+            if not isinstance(result, Stamped):
+                settled.append(await self._unmapped(lease, result))
+            elif fault := oversize(result.events, self._sender.limits):
+                settled.append((lease, self._dead(lease, fault)))
+            else:
+                members.append(Member(lease, result.events, runs.get(lease.entry.key)))
+                if result.big_integers:
                     self._note_big_integers(lease, result.big_integers)
         told = [(lease, replace(settlement, transform=runs.get(lease.entry.key))) for lease, settlement in settled]
         return members, told
+
+    async def _unmapped(self, lease: Lease, result: Skip | TransformError | Postponed) -> tuple[Lease, Settlement]:
+        """Say what becomes of an entry that its transform made no events of."""
+        match result:
+            case Skip(reason=reason):
+                return lease, Settlement(State.SKIPPED, reason=reason)
+            case TransformStarved() if self._may_be_fed(lease):
+                return unsent(lease, due_at=self._clock.now() + STARVED_DELAY_MS, reason=str(result))
+            case Postponed(source=source, reason=reason, delay_ms=delay_ms):
+                self._sender.set_apart(source)
+                return unsent(lease, due_at=self._clock.now() + delay_ms, reason=reason)
+        return lease, self._dead(lease, await _told(result, lease.entry.delivery))
 
     def _may_be_fed(self, lease: Lease) -> bool:
         """Tell whether an entry whose transform found no memory is worth another try."""
@@ -253,7 +270,7 @@ class Forwarder:
         return Settlement(State.DEAD, reason=reason)
 
     def _note_big_integers(self, lease: Lease, count: int) -> None:
-        if count and self._leasing.sources[lease.entry.delivery.source].mapper.big_integers == "number":
+        if self._leasing.sources[lease.entry.delivery.source].mapper.big_integers == "number":
             self._log.big_integers(delivery=lease.entry.delivery, count=count)
 
 

@@ -70,4 +70,4 @@ class HandOver:
 
     def _forget(self, deliveries: Sequence[Delivery]) -> None:
         self._entries -= len(deliveries)
-        self._bytes -= sum(len(delivery.body) for delivery in deliveries)
+        self._bytes -= sum([len(delivery.body) for delivery in deliveries])

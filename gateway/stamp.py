@@ -39,6 +39,8 @@ def stamp(entry: Entry, mapper: Mapper, outcome: object) -> Stamped | Skip:
     try:
         if isinstance(outcome, Skip):
             return Skip(_reason(outcome))
+        if isinstance(outcome, Event):
+            return _only(entry, mapper, outcome)
         events = _events(outcome)
         return _stamp(entry, mapper, events) if events else NOTHING
     except TransformError as error:
@@ -58,8 +60,6 @@ def _events(outcome: object) -> list[object]:
     match outcome:
         case None:
             return []
-        case Event():
-            return [outcome]
         case Iterable() if not isinstance(outcome, str | bytes | bytearray | Mapping):
             events = list(islice(outcome, MAX_EVENTS + 1))
             if len(events) > MAX_EVENTS:
@@ -86,6 +86,14 @@ def _stamp(entry: Entry, mapper: Mapper, events: Sequence[object]) -> Stamped:
         stamped[made.id] = made
         big_integers += count
     return Stamped(tuple(stamped.values()), big_integers)
+
+
+def _only(entry: Entry, mapper: Mapper, event: Event) -> Stamped:
+    try:
+        made, count = _wire(entry, mapper, event, {})
+    except TransformError as error:
+        raise TransformError(f"returned an event that cannot be sent: {error}") from None
+    return Stamped((made,), count)
 
 
 def _wire(entry: Entry, mapper: Mapper, event: object, names: dict[str, int]) -> tuple[StampedEvent, int]:

@@ -52,6 +52,50 @@ class Plain:
         return response
 
 
+class _Request(web.BaseRequest):
+    """A request that finds what is rarely asked for when it is."""
+
+    _client_max_size = 1_048_576
+    _client_max_fields = 1_000
+
+    def __init__(
+        self, message: RawRequestMessage, payload: StreamReader, connection: StraightHandler, task: Any
+    ) -> None:
+        self._message = message
+        self._payload = payload
+        self._protocol = connection
+        self._task = task
+        self._headers = message.headers
+        self._method = message.method
+        self._version = message.version
+        self._rel_url = message.url
+        self._writer: StreamWriter | None = None
+        self._cache = {}
+        self._state = {}
+
+    @property
+    def _payload_writer(self) -> StreamWriter:  # type: ignore[override]
+        if self._writer is None:
+            self._writer = StreamWriter(self._protocol, self._loop)
+        return self._writer
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:  # type: ignore[override]
+        return self._task.get_loop()
+
+    @property
+    def _transport_peername(self) -> Any:  # type: ignore[override]
+        return self._protocol.peername
+
+    @property
+    def _transport_sockname(self) -> Any:  # type: ignore[override]
+        return self._protocol.sockname
+
+    @property
+    def _transport_sslcontext(self) -> Any:  # type: ignore[override]
+        return self._protocol.ssl_context
+
+
 class StraightHandler(DeadlineHandler):
     """A connection whose handler may return `Plain`."""
 
@@ -68,12 +112,12 @@ class StraightHandler(DeadlineHandler):
                 finally:
                     self._waiter = None
             message, payload = self._messages[0]
-            if not isinstance(message, RawRequestMessage) or message.upgrade:
+            if not isinstance(message, RawRequestMessage) or message.upgrade or message.url.absolute:
                 await super().start()
                 return
             self._take_first()
             task: Any = self._task_handler or asyncio.current_task(loop)
-            request = web.BaseRequest(message, payload, self, StreamWriter(self, loop), task, loop)
+            request = _Request(message, payload, self, task)
             if not await self._answers(request, payload, handler) or self._close or self._force_close:
                 break
             self._next_keepalive_close_time = closes_at = loop.time() + self._keepalive_timeout

@@ -22,7 +22,7 @@ from gateway.telemetry.span import Exporter, Made, Sending
 SLOW_SECONDS = 1.0
 MOST_LINKS = 128
 MOST_REMEMBERED = 10_000
-SAMPLED = "01"
+SAMPLED, UNSAMPLED = "01", "00"
 
 _NOT_ZERO = 1 << 64 | 1  # neither id may be zero
 _ID = 1 << 64
@@ -59,7 +59,9 @@ class Traces:
     def begin(self) -> str:
         """Return a W3C traceparent with fresh ids, sampled or not. https://www.w3.org/TR/trace-context/."""
         bits = self._ids()
-        return _traceparent(bits >> 64, bits % _ID, sampled=(bits >> 64) % _ID < self._bound)
+        sampled = self._bound and (bits >> 64) % _ID < self._bound
+        ids = f"{bits:048x}"
+        return f"00-{ids[:32]}-{ids[32:]}-{SAMPLED if sampled else UNSAMPLED}"
 
     def takes(self, traceparent: str, seconds: float, *, failed: bool) -> bool:
         """Tell whether a request that took so long is traced."""
@@ -200,4 +202,4 @@ def claimed(values: Sequence[str]) -> str:
 
 
 def _traceparent(trace: int, span: int, *, sampled: bool) -> str:
-    return f"00-{trace:032x}-{span:016x}-{SAMPLED if sampled else '00'}"
+    return f"00-{trace:032x}-{span:016x}-{SAMPLED if sampled else UNSAMPLED}"

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,9})?")
 class Content:
     """A verified request, its decoded content, parsed at most once and only when asked, and its signature's fields.
 
-    `parsed` holds what was parsed from JSON, so that it need not be parsed again; nothing before that.
+    `parsed` holds what was parsed from JSON, nothing before that.
     """
 
     def __init__(self, request: Request, data: bytes, fields: Mapping[str, str] | None = None) -> None:

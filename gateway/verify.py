@@ -69,7 +69,6 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
         traceparent,
         digest(inner, proof, facts.id_at if facts.id else dedupe.BODY),
         proof.timestamp,
-        content.parsed,
     )
 
 
@@ -194,11 +193,12 @@ def _describe(content: Content, source: Source, proof: Proof) -> Facts:
         facts = source.provider.describe(content, proof)
     else:
         name, at = (proof.id, "") if proof.id else first_at(source.id, content)
+        kind, version = source.read_type(content), source.read_version(content)
         facts = Facts(
-            _text(name),
-            _text(source.read_type(content)),
+            name if isinstance(name, str) else _text(name),
+            kind if isinstance(kind, str) else _text(kind),
             to_milliseconds(source.read_time(content)),
-            _text(source.read_version(content)) or None,
+            (version if isinstance(version, str) else _text(version)) or None,
             at,
         )
     told = f"{facts.id}{facts.type}{facts.version or ''}"

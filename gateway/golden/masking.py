@@ -78,9 +78,7 @@ def mask(delivery: Delivery, rules: Rules) -> tuple[Delivery, list[str]]:
         headers.pop("content-encoding", None)
     query = run.form("query", delivery.query)
     own_id = run.own_id(delivery.id)
-    masked = replace(
-        delivery, id=own_id, body=content, content=content, headers=headers, query=query, traceparent="", _parsed=[]
-    )
+    masked = replace(delivery, id=own_id, body=content, content=content, headers=headers, query=query, traceparent="")
     return masked, sorted(run.told)
 
 

@@ -59,7 +59,7 @@ def read_hello(content: bytes) -> Hello:
 def job(entry: Entry, mapper: Mapper) -> bytes:
     """Write an entry and the mapper for it, without its function."""
     sent = replace(mapper, function=_none, isolation=None, routes=())
-    delivery = replace(entry.delivery, headers=dict(entry.delivery.headers), _parsed=[])
+    delivery = replace(entry.delivery, headers=dict(entry.delivery.headers))
     return pickle.dumps((Entry(entry.key, delivery, generation=entry.generation), sent))
 
 

@@ -134,6 +134,8 @@ def _compile_items(scheme: Scheme, params: Mapping[str, str]) -> Callable[[Recei
     """Return the function that gives the candidates of one value."""
     prefix, separator, assign, trim = scheme.prefix, scheme.separator, scheme.assign, scheme.trim
     skip, named, key = len(prefix), scheme.positional, signature_key(scheme, params)
+    if separator and assign and not (named or trim):
+        return _compile_list(separator, assign, key, prefix)
 
     def read(received: Received, value: str) -> list[str]:
         items = value.split(separator) if separator else [value]
@@ -149,6 +151,29 @@ def _compile_items(scheme: Scheme, params: Mapping[str, str]) -> Callable[[Recei
             elif found and name != key:
                 # A repeated field is unusable: two readers could each take another one.
                 fields[name] = "" if name in fields else text
+        received.fields = fields
+        return candidates
+
+    return read
+
+
+def _compile_list(separator: str, assign: str, key: str, prefix: str) -> Callable[[Received, str], list[str]]:
+    """Return the function for a list of keys and values, as the most common of the lists have it."""
+    skip = len(prefix)
+
+    def read(received: Received, value: str) -> list[str]:
+        candidates: list[str] = []
+        fields = {**received.fields}
+        for item in value.split(separator):
+            name, found, text = item.partition(assign)
+            if name != key:
+                if found:
+                    # A repeated field is unusable: two readers could each take another one.
+                    fields[name] = "" if name in fields else text
+            elif not skip:
+                candidates.append(text)
+            elif text.startswith(prefix):
+                candidates.append(text[skip:])
         received.fields = fields
         return candidates
 

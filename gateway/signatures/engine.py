@@ -195,8 +195,11 @@ def _compile_preparation(scheme: Scheme, params: Mapping[str, str]) -> Callable[
             requirement(received)
         return sent_at
 
-    if timestamp and timestamp.kind == "header" and not (delivery_id or requirements or decoded):
-        return _compile_header_time(timestamp, parse)
+    if timestamp and not (delivery_id or requirements or decoded):
+        if timestamp.kind == "header":
+            return _compile_header_time(timestamp, parse)
+        if timestamp.kind == "sig":
+            return _compile_field_time(timestamp, parse)
     return prepare if timestamp or delivery_id or requirements or decoded else None
 
 
@@ -207,6 +210,19 @@ def _compile_header_time(place: Placeholder, parse: Callable[[str], int]) -> Cal
     def prepare(received: Received) -> int:
         # The grammar of a time is narrower than that of a header.
         if not (text := received.headers.get(name)):
+            raise missing(place)
+        received.timestamp = text
+        return parse(text)
+
+    return prepare
+
+
+def _compile_field_time(place: Placeholder, parse: Callable[[str], int]) -> Callable[[Received], int]:
+    """Return the preparation of the next most common form, a time beside the signature and nothing else."""
+    name = place.name
+
+    def prepare(received: Received) -> int:
+        if not (text := received.fields.get(name)):
             raise missing(place)
         received.timestamp = text
         return parse(text)

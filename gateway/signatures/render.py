@@ -66,6 +66,9 @@ def _compile_part(part: Placeholder | Segment, following: Part, scheme: Scheme, 
             return lambda received: received.body
         case Placeholder(kind="timestamp", filters=()):
             return lambda received: received.timestamp.encode()
+        case Placeholder(filters=()) if part.place.lower() == scheme.timestamp.lower():
+            # What was read as the time, whose grammar keeps it from running into what follows.
+            return lambda received: received.timestamp.encode()
         case Placeholder():
             return _compile_placeholder(part, following, scheme, params)
     return _compile_segment(part, scheme, params)

@@ -45,7 +45,7 @@ def with_payload(delivery: Delivery, payload: Any) -> Delivery:
     content = json.dumps(payload)
     if delivery.media_type == "application/x-www-form-urlencoded":
         content = urlencode({"mandrill_events": content})
-    return replace(delivery, content=content.encode(), _parsed=[])
+    return replace(delivery, content=content.encode())
 
 
 def ids(name: str, delivery: Delivery) -> list[str]:

@@ -25,6 +25,7 @@ from benchmarks.measuring import ARRIVAL_SECONDS
 from benchmarks.process import Process
 
 SAMPLE = 3_000
+ROUNDS = 7
 CHUNK = 20_000
 STEPS = 4
 BODIES = (1_000, 2_800, 10_000, 100_000, 1_000_000, 5_000_000)
@@ -48,14 +49,18 @@ def served(more: str = "", settings: str = "", *, forwards: bool = True) -> Iter
 
 
 def stored(count: int) -> Iterator[Row]:
-    """Measure each time that another part of `count` is stored and done."""
-    with served() as (process, api):
+    """Measure each time that another part of `count` is stored and done, in turns with a gateway that has nothing."""
+    with served() as (process, api), served() as (empty, empty_api):
         held = 0
         for step in range(STEPS + 1):
             held += _send(process, count * step // STEPS - held)
             measuring.await_events(api, held, math.inf)
-            yield {"stored": held, **_measure(process, api, _requests(process, SAMPLE))}
-            held += SAMPLE
+            turns = [(_sample(process, api), _sample(empty, empty_api)) for _ in range(ROUNDS)]
+            found, without = (
+                sorted(rows, key=lambda row: row["per_second"])[ROUNDS // 2] for rows in zip(*turns, strict=True)
+            )
+            yield {"stored": held, **found, **{f"{name}_with_nothing": value for name, value in without.items()}}
+            held += SAMPLE * ROUNDS
 
 
 def backlog(count: int) -> Iterator[Row]:
@@ -107,6 +112,10 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
 
 def _measure(process: Process, api: Process, requests: list[bytes]) -> Row:
     return _told(measuring.capacity(process, api, requests, forwards=True), process)
+
+
+def _sample(process: Process, api: Process) -> Row:
+    return _measure(process, api, _requests(process, SAMPLE))
 
 
 def _told(found: measuring.Capacity, process: Process) -> Row:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 from gateway.clock import Clock
 from gateway.errors import InboxError
 from gateway.hand_over import HandOver
-from gateway.inbox.contract import Inbox
+from gateway.inbox.contract import LEASED_BYTES, Inbox
+from gateway.inbox.intake import size_of
 from gateway.model import Lease
 from gateway.sender import Sender
 from gateway.settle import unsent
@@ -122,7 +123,7 @@ class Supply:
         self.handed.missed = not self._hands_over
         healthy, most = self._sender.lane.state == "healthy", self._most_at_once()
         leases = await self._lease(most)
-        all_of_it = leases is not None and len(leases) < most and not (leases and leases[0].entry.frozen)
+        all_of_it = leases is not None and len(leases) < most and _took_all(leases)
         self.handed.open = healthy and all_of_it
         self.handed.missed = self.handed.missed or not self.handed.open
         return leases or []
@@ -174,3 +175,10 @@ class Supply:
     def _busy_apart(self) -> frozenset[str]:
         """Return the sources to leave out: troubled ones that have their slot, or all where they have enough slots."""
         return self._sender.troubled() if len(self._apart) >= SLOTS_APART else frozenset(self._apart)
+
+
+def _took_all(leases: Sequence[Lease]) -> bool:
+    """Tell whether a lease of fewer entries than were asked for is of all there are."""
+    if leases and leases[0].entry.frozen:
+        return False
+    return sum([size_of(lease.entry.delivery) for lease in leases]) < LEASED_BYTES

@@ -10,6 +10,9 @@ from gateway.history import Activity, Counts, History, NamesSeen, Query, Replaye
 from gateway.inbox.disk_space import Space
 from gateway.model import Delivery, Entry, Lease, Receipt, ReplayMode, Settlement
 
+# The bodies of one lease are in memory at once, so it ends with the entry that comes to so many bytes.
+LEASED_BYTES = 8 << 20
+
 
 class Taker(Protocol):
     """A forwarder of this process that takes entries as they are kept, instead of leasing them afterwards."""

@@ -6,13 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.inbox.contract import LEASED_BYTES
 from gateway.inbox.postgres_connections import Connection
 from gateway.inbox.postgres_rows import WIDE, entry
 from gateway.inbox.postgres_text import kept
 from gateway.model import Entry
 
-# The bodies of one lease are in memory at once; one entry is always taken.
-LEASED_BYTES = 64 << 20
 # Where several sources wait, none takes more than its share of a lease beyond this.
 LEAST_SHARE = 64
 # Another gateway may have taken the batch whose turn it was.

@@ -6,12 +6,13 @@ import contextlib
 import heapq
 import itertools
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import apsw
 
-from gateway.inbox.sqlite_connection import rows
+from gateway.inbox.contract import LEASED_BYTES
+from gateway.inbox.sqlite_connection import listed, rows
 
 _NEXT_SOURCE = "SELECT min(source) FROM entries WHERE state = 'pending' AND batch IS NULL AND source > ?"
 _DUE = (
@@ -34,6 +35,10 @@ WHERE batch IS NOT NULL AND due_at <= :now AND (state = 'pending' OR leased_unti
     member.due_at > :now OR member.leased_until >= :now
     OR member.source IN (SELECT value FROM json_each(:excluded))))
 ORDER BY due_at, key LIMIT 1
+"""
+_SIZES = """
+SELECT json_group_array(json_array(key, length(body) + coalesce(length(content), 0))) FROM bodies
+WHERE key IN (SELECT value FROM json_each(?))
 """
 _MEMBERS = "SELECT key FROM entries WHERE batch = ? ORDER BY position"
 _LEASE = (
@@ -58,10 +63,20 @@ def lease(
     if frozen and (not free or frozen[0][:2] < free[0]):
         keys = [key for (key,) in rows(connection, _MEMBERS, frozen[0][2:])]
     else:
-        keys = [key for _, key in free]
+        keys = _within_memory(connection, [key for _, key in free])
     if keys:
         connection.execute(_LEASE, (token, until, json.dumps(keys), now))
     return keys
+
+
+def _within_memory(connection: apsw.Connection, keys: Sequence[int]) -> list[int]:
+    """Return the first of the keys, of whose bodies there is room in memory, or the first one."""
+    if not keys:
+        return []
+    [[told]] = rows(connection, _SIZES, (listed(keys),))
+    sizes = dict(json.loads(told))
+    before = itertools.accumulate((sizes.get(key, 0) for key in keys), initial=0)
+    return [key for key, total in zip(keys, before, strict=False) if total < LEASED_BYTES]
 
 
 def release(connection: apsw.Connection) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import asyncpg
 
+from gateway.inbox.contract import LEASED_BYTES
 from gateway.inbox.postgres import _LEASE as _LEASE_TERMS
 from gateway.inbox.postgres import PostgresInbox
 from gateway.inbox.postgres_connections import Connection, Terms
-from gateway.inbox.postgres_leases import _LEASE, LEASED_BYTES, LEAST_SHARE, Floors
+from gateway.inbox.postgres_leases import _LEASE, LEAST_SHARE, Floors
 from tests import postgres_schemas
 from tests.inbox.engines import DAY
 from tests.inbox.samples import LEASE

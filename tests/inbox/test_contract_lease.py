@@ -5,9 +5,17 @@ import asyncio
 import pytest
 
 from gateway.errors import LeaseLost
-from gateway.inbox.contract import Inbox
+from gateway.inbox.contract import LEASED_BYTES, Inbox
 from gateway.model import Attempt, SentEvent, Settlement, State
 from tests.inbox.samples import LEASE, NOW, answered, delivery, frozen, keep, settle_all
+
+
+async def keep_bodies(inbox: Inbox, *bodies: bytes) -> list[int]:
+    """Put deliveries with these bodies, one after another; return their keys."""
+    names = [f"{len(body)}_{n}" for n, body in enumerate(bodies)]
+    return [
+        (await inbox.put([delivery(name, body=body)], NOW))[0].key for name, body in zip(names, bodies, strict=True)
+    ]
 
 
 async def test_a_lease_holds_the_delivery(inbox: Inbox) -> None:
@@ -24,6 +32,14 @@ async def test_oldest_first_and_no_more_than_asked(inbox: Inbox) -> None:
     assert [lease.entry.key for lease in await inbox.lease(3, LEASE, NOW)] == keys[:3]
     assert [lease.entry.key for lease in await inbox.lease(3, LEASE, NOW)] == keys[3:]
     assert await inbox.lease(3, LEASE, NOW) == []
+
+
+async def test_a_lease_fits_into_memory(inbox: Inbox) -> None:
+    """Large bodies are leased a few at a time, in their order, and one that is larger than all that by itself."""
+    third = bytes(LEASED_BYTES * 2 // 5)
+    keys = [*await keep_bodies(inbox, *[third] * 5), *await keep_bodies(inbox, bytes(LEASED_BYTES + 1), b"small")]
+    leased = [[lease.entry.key for lease in await inbox.lease(10, LEASE, NOW)] for _ in range(4)]
+    assert leased == [keys[:3], keys[3:6], keys[6:], []]
 
 
 async def test_due_before_arrival(inbox: Inbox) -> None:

@@ -123,6 +123,8 @@ class StraightHandler(DeadlineHandler):
             self._next_keepalive_close_time = closes_at = loop.time() + self._keepalive_timeout
             if self._keepalive_handle is None:
                 self._keepalive_handle = loop.call_at(closes_at, self._process_keepalive)
+            if self._messages:
+                await asyncio.sleep(0)  # others are to have their turn, however many requests came at once
         if not self._force_close:
             self._task_handler = None
             if self.transport is not None:

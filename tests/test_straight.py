@@ -22,6 +22,8 @@ class Application:
     def __init__(self) -> None:
         self.going_on = asyncio.Event()
         self.malformed: list[int] = []
+        self.rounds = 0
+        self.answered_in: list[int] = []
 
     async def handle(self, request: web.BaseRequest) -> Plain | web.Response:
         """Answer one request."""
@@ -30,6 +32,9 @@ class Application:
                 return web.Response(text="full")
             case "/fault":
                 raise LookupError
+            case "/at-once":
+                self.answered_in.append(self.rounds)
+                return Plain(ANSWER, b"at once")
             case "/unread":
                 return Plain(Answer(413), b"too large")
             case "/last":
@@ -113,6 +118,24 @@ async def test_requests_that_come_together_are_answered_in_turn(client: Client) 
     for body in bodies:
         client.post("", body)
     assert [(await client.answer())[2] for _ in bodies] == [b"%d" % len(body) for body in bodies]
+
+
+async def test_requests_that_come_together_leave_turns_to_others(client: Client, application: Application) -> None:
+    """However fast they are answered, the loop goes round between two of them."""
+    over = asyncio.Event()
+
+    async def go_round() -> None:
+        while not over.is_set():
+            application.rounds += 1
+            await asyncio.sleep(0)
+
+    going = asyncio.create_task(go_round())
+    client.writer.write(b"".join(POST % (b"at-once", 0, b"") for _ in range(50)))
+    for _ in range(50):
+        await client.answer()
+    over.set()
+    await going
+    assert len({*application.answered_in}) == 50
 
 
 async def test_a_body_that_comes_in_pieces(client: Client) -> None:

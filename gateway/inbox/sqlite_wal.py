@@ -14,9 +14,6 @@ from gateway.inbox.sqlite_faults import out_of_room
 
 # 8 MiB of WAL in a new file.
 CHECKPOINT_PAGES = 1_000
-# What came while most was moved is moved beside as well where it is much; beyond this the disk is too slow for that,
-# and the writer waits for it.
-MOST_PAGES = 8_000
 
 # A WAL that grew under a reader keeps its size when it is reused; beyond this it is cut.
 TRUNCATE_BYTES = 64 << 20
@@ -43,7 +40,7 @@ class Checkpoints:
         self._busy_timeout_ms = busy_timeout_ms
         self._thread = threads.pool(1, "inbox-checkpoint")
         self._moving: Future[apsw.Error | None] | None = None
-        self._moved_at = self._begun_at = self._written()
+        self._moved_at = self._written()
         self._due_at = CHECKPOINT_PAGES
 
     def are_due(self, *, idle: bool) -> bool:
@@ -59,17 +56,13 @@ class Checkpoints:
         written.
         """
         if self._moving is None:
-            self._begin()
+            self._moving = self._thread.submit(self._move)
             return
         moving, self._moving = self._moving, None
         if error := moving.result():
             if not out_of_room(self._beside, error):
                 raise error
             self._due_at += CHECKPOINT_PAGES
-            return
-        written = self._written()
-        if written - self._begun_at > CHECKPOINT_PAGES and written - self._moved_at < MOST_PAGES:
-            self._begin()
             return
         failpoint("in_checkpoint")
         logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -83,10 +76,6 @@ class Checkpoints:
         """Wait for what is under way, and close the connection of its own."""
         self._thread.shutdown()
         self._beside.close()
-
-    def _begin(self) -> None:
-        self._begun_at = self._written()
-        self._moving = self._thread.submit(self._move)
 
     def _move(self) -> apsw.Error | None:
         try:

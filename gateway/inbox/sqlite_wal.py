@@ -1,18 +1,15 @@
-"""Keep the WAL of an inbox file small: most is moved beside the writer's groups, and the rest between two of them."""
+"""Keep the WAL of an inbox file small: the writer thread is the only one that checkpoints, between its groups."""
 
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import Future
 from pathlib import Path
 
 import apsw
 
-from gateway import threads
 from gateway.failpoints import failpoint
-from gateway.inbox.sqlite_faults import out_of_room
 
-# 8 MiB of WAL in a new file.
+# 4 MiB of WAL: small checkpoints pause the next group for milliseconds, large ones for tens of them.
 CHECKPOINT_PAGES = 1_000
 
 # A WAL that grew under a reader keeps its size when it is reused; beyond this it is cut.
@@ -27,43 +24,23 @@ def wal_bytes(path: Path) -> int:
 
 
 class Checkpoints:
-    """Moves the WAL of one connection into its database when it is due.
+    """Moves the WAL of one connection into its database when it is due."""
 
-    That takes ten milliseconds and more, for which no commit should wait. So a connection in a thread of its
-    own moves what is there while the writer goes on; what came meanwhile is left for the connection that writes, which
-    has to move the last of it so that the WAL begins anew.
-    """
-
-    def __init__(self, connection: apsw.Connection, beside: apsw.Connection, *, busy_timeout_ms: int) -> None:
+    def __init__(self, connection: apsw.Connection, *, busy_timeout_ms: int) -> None:
         self._connection = connection
-        self._beside = beside
         self._busy_timeout_ms = busy_timeout_ms
-        self._thread = threads.pool(1, "inbox-checkpoint")
-        self._moving: Future[apsw.Error | None] | None = None
         self._moved_at = self._written()
         self._due_at = CHECKPOINT_PAGES
 
     def are_due(self, *, idle: bool) -> bool:
         """Tell whether enough was written since the last time, or an idle moment can be used to cut a large WAL."""
-        if self._moving:
-            return self._moving.done()
         return self._written() - self._moved_at >= self._due_at or (idle and self._is_large())
 
     def run(self) -> None:
-        """Begin to move the WAL; once that is done, move the rest and cut a WAL that is large. Raises apsw.Error.
+        """Move what can be moved without waiting for anybody, and cut a WAL that is large then. Raises apsw.Error.
 
-        It waits for nobody. A reader in the way leaves pages behind; then the next try comes when as many again were
-        written.
+        A reader in the way leaves pages behind; then the next try comes when as many again were written.
         """
-        if self._moving is None:
-            self._moving = self._thread.submit(self._move)
-            return
-        moving, self._moving = self._moving, None
-        if error := moving.result():
-            if not out_of_room(self._beside, error):
-                raise error
-            self._due_at += CHECKPOINT_PAGES
-            return
         failpoint("in_checkpoint")
         logged, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         self._due_at = CHECKPOINT_PAGES + (logged if moved < logged else 0)
@@ -71,18 +48,6 @@ class Checkpoints:
             self._moved_at = self._written()
             if self._is_large():
                 self._cut()
-
-    def close(self) -> None:
-        """Wait for what is under way, and close the connection of its own."""
-        self._thread.shutdown()
-        self._beside.close()
-
-    def _move(self) -> apsw.Error | None:
-        try:
-            self._beside.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error as error:
-            return error
-        return None
 
     def _is_large(self) -> bool:
         return wal_bytes(Path(self._connection.filename)) > TRUNCATE_BYTES

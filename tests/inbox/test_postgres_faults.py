@@ -169,7 +169,7 @@ async def test_a_deadlock_is_tried_again(open_inbox: Open, operator: asyncpg.Con
     await keep(inbox, "evt_2")
     await operator.execute("SET deadlock_timeout = '30s'")  # so that the other one loses
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%INTO dedupe%'"
-    for _ in range(5):  # a machine that stands still for a second lets the put give up before it is in a deadlock
+    for _ in range(20):  # a machine that stands still for a second lets the put give up before it is in a deadlock
         transaction = operator.transaction()
         await transaction.start()
         await operator.execute("UPDATE dedupe SET hits = hits + 1 WHERE delivery_id = 'evt_2'")

@@ -26,7 +26,7 @@ from gateway.inbox import (
 from gateway.inbox.contract import Taker
 from gateway.inbox.disk_space import Space, SpaceGauge, measure
 from gateway.inbox.intake import Bounds, size_of
-from gateway.inbox.sqlite_connection import library_version, open_reader, require_safe_library
+from gateway.inbox.sqlite_connection import library_version, open_beside, open_reader, require_safe_library
 from gateway.inbox.sqlite_faults import refusals
 from gateway.inbox.sqlite_opening import Opened, open_serving
 from gateway.inbox.sqlite_put import Put
@@ -100,7 +100,13 @@ class SqliteInbox:
                 gauge = SpaceGauge(lambda: measured(path.parent), clock)
             reader, bodies = (Reader(open_reader(path), on_damage=opened.lock.mark_damage) for _ in range(2))
             writer = Writer(
-                opened.connection, opened.lock, bounds=bounds or Bounds(), gauge=gauge, clock=clock, on_commit=on_commit
+                opened.connection,
+                open_beside(path),
+                opened.lock,
+                bounds=bounds or Bounds(),
+                gauge=gauge,
+                clock=clock,
+                on_commit=on_commit,
             )
             undo.pop_all()
         return cls(path, reader, _Serving(opened, writer, bodies, gauge), dedupe_window_ms=dedupe_window_ms)

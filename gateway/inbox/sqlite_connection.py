@@ -90,6 +90,16 @@ def open_writer(path: Path, window_ms: int) -> apsw.Connection:
     return connection
 
 
+def open_beside(path: Path) -> apsw.Connection:
+    """Open a connection beside the writer's, for checkpoints alone."""
+    with refusals(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        _set(connection, WRITER_SETTINGS | _SETTINGS)
+        identify(connection, path)  # it knows of the WAL once it has read something
+    return connection
+
+
 def open_reader(path: Path, *, outdated: bool = False) -> apsw.Connection:
     """Open a connection that only reads and never checkpoints; `outdated` takes a file of an older schema too.
 

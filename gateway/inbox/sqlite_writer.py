@@ -64,6 +64,7 @@ class Writer:
     def __init__(
         self,
         connection: apsw.Connection,
+        beside: apsw.Connection,
         lock: ServingLock,
         *,
         bounds: Bounds,
@@ -80,7 +81,7 @@ class Writer:
         self._timeline = Timeline(connection)
         self._gathering = Gathering(clock)
         self._pace = Pace(clock, GROUP_LIMIT)
-        self._checkpoints = Checkpoints(connection, busy_timeout_ms=BUSY_TIMEOUT_MS)
+        self._checkpoints = Checkpoints(connection, beside, busy_timeout_ms=BUSY_TIMEOUT_MS)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting_bytes = 0  # changed on the loop alone, and counted until the waiter is told
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,6 +150,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - out of memory, or a fault of our own: nothing can be kept any more
             self.failure = InboxError(f"the thread that writes the inbox ended ({type(error).__name__}); start again")
             self._give_up(waiters)
+        finally:
+            self._checkpoints.close()
 
     def _give_up(self, waiters: list[_Waiting]) -> None:
         """Tell those who wait that nothing will be written."""

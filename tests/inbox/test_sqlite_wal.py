@@ -49,7 +49,7 @@ async def test_the_wal_is_cut_after_a_long_reader(inbox: SqliteInbox, other: aps
     other.close()
     await eventually(lambda: inbox.wal_bytes == 0)
     assert len(await inbox.search(Query(limit=99))) == 60
-    await puts(inbox, "b")
+    await puts(inbox, "b", 3)
     assert 0 < inbox.wal_bytes < LIMIT
 
 

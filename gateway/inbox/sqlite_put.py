@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,31 +11,43 @@ import apsw
 from gateway.inbox import sqlite_secrets
 from gateway.inbox.contract import Taker
 from gateway.inbox.rows import body_row, trace_id
-from gateway.inbox.sqlite_connection import insert, over, rows
+from gateway.inbox.sqlite_connection import insert, last_key, rows
 from gateway.model import Delivery, Entry, Lease, Receipt, State
 from gateway.value import value
 
-# The last key, and the numbers of the deliveries of which the id or the digest is there, whether remembered or not.
-_CLAIMED = """
-WITH sought (n, source, delivery_id, digest) AS ({values})
-SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'entries'), json_group_array(n) FROM sought
-WHERE EXISTS (
-    SELECT 1 FROM entries JOIN dedupe ON dedupe.key = entries.key
-    WHERE entries.delivery_id = sought.delivery_id AND entries.source = sought.source)
-  OR EXISTS (SELECT 1 FROM dedupe WHERE dedupe.source = sought.source AND dedupe.digest = sought.digest)
+# One statement claims ids and digests and keeps entries, since each is a wait for the interpreter's lock. It passes
+# over a delivery of which the id or the digest is there, remembered or not. Bodies would be copied by it.
+_PREPARE = """
+CREATE TEMP VIEW claims (
+  key, source, provider, delivery_id, type, trace_id, received_at, state, lease, leased_until, digest, now, until
+) AS VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13);
+CREATE TEMP TRIGGER claim INSTEAD OF INSERT ON claims BEGIN
+  SELECT RAISE(IGNORE) WHERE EXISTS (
+      SELECT 1 FROM main.entries JOIN main.dedupe ON dedupe.key = entries.key
+      WHERE entries.delivery_id = new.delivery_id AND entries.source = new.source)
+    OR EXISTS (SELECT 1 FROM main.dedupe WHERE dedupe.source = new.source AND dedupe.digest = new.digest);
+  INSERT INTO entries (
+    key, source, provider, delivery_id, type, trace_id, received_at, state, due_at, lease, leased_until
+  ) VALUES (
+    new.key, new.source, new.provider, new.delivery_id, new.type, new.trace_id, new.received_at, new.state, new.now,
+    new.lease, new.leased_until
+  );
+  INSERT INTO dedupe (key, source, digest, first_seen, expires_at)
+  VALUES (new.key, new.source, new.digest, new.now, new.until);
+END;
 """
+_CHANGES_BY_A_CLAIM = 2
+
+_CLAIM = "INSERT INTO temp.claims {values}"
+_CLAIMED = "SELECT key FROM entries WHERE key BETWEEN ? AND ?"
+_KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) {values}"
 _REMEMBERED = "SELECT dedupe.key, first_seen, delivery_id FROM entries JOIN dedupe ON dedupe.key = entries.key WHERE"
 _BY_ID = f"{_REMEMBERED} entries.source = ? AND delivery_id = ? AND expires_at >= ?"
 _BY_DIGEST = f"{_REMEMBERED} dedupe.source = ? AND digest = ? AND expires_at >= ?"
 _BY_EITHER = f"{_BY_ID} UNION ALL {_BY_DIGEST}"
 _COUNT_RESEND = "UPDATE dedupe SET hits = hits + 1, last_seen = ? WHERE key = ?"
-_FORGET = "DELETE FROM dedupe WHERE key IN (SELECT key FROM entries WHERE source = ? AND delivery_id = ?)"
-_CLAIM = "INSERT OR REPLACE INTO dedupe (key, source, digest, first_seen, expires_at) {values}"
-_KEEP_ENTRY = (
-    "INSERT INTO entries (key, source, provider, delivery_id, type, trace_id, received_at, state, due_at, "
-    "lease, leased_until) {values}"
-)
-_KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) {values}"
+_FORGET_ID = "DELETE FROM dedupe WHERE key IN (SELECT key FROM entries WHERE source = ? AND delivery_id = ?)"
+_FORGET_DIGEST = "DELETE FROM dedupe WHERE source = ? AND digest = ?"
 
 
 @value
@@ -66,84 +77,89 @@ class Put:
         self.taker.take(self.deliveries, leases)
 
 
-_Sought = tuple[int, str, str, bytes | None]
+_New = tuple[int, Delivery, Put]
+"""The key that an entry gets if it is none's re-send, its delivery, and the put that this is of."""
 
 
-@value
-class _New:
-    """One delivery, the put it is of, and the key that its entry gets if it is none's re-send."""
+class Puts:
+    """Keeps deliveries over the one connection that writes, and so knows the last key. What is undone leaves a gap."""
 
-    key: int
-    delivery: Delivery
-    put: Put
-    digest: bytes | None
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._last = last_key(connection)
+        connection.execute(_PREPARE)
 
+    def keep(self, puts: Sequence[Put]) -> list[list[Receipt]]:
+        """Claim each id and digest and keep the delivery, or count the re-send; return the receipts of each put.
 
-def put(connection: apsw.Connection, puts: Sequence[Put]) -> list[list[Receipt]]:
-    """Claim each id and digest and keep the delivery, or count the re-send; return the receipts of each put.
+        A re-send claims nothing: whoever sends old signed bytes under an id of a delivery to come must not take that
+        id.
+        """
+        news: list[_New] = []
+        for each in puts:
+            if each.count_secrets:
+                sqlite_secrets.count(self._connection, each.deliveries)
+            for delivery in each.deliveries:
+                self._last += 1
+                news.append((self._last, delivery, each))
+        kept = self._keep(news)
+        told = iter([Receipt(new[0], False, new[2].now) if new[0] in kept else self._keep_one(new) for new in news])
+        return [list(islice(told, len(each.deliveries))) for each in puts]
 
-    A re-send claims nothing: whoever sends old signed bytes under an id of a delivery to come must not take that id.
-    """
-    for each in puts:
-        if each.count_secrets:
-            sqlite_secrets.count(connection, each.deliveries)
-    given = [(each, delivery) for each in puts for delivery in each.deliveries]
-    sought = [(n, one.source, one.id, bytes.fromhex(one.digest) or None) for n, (_, one) in enumerate(given, start=1)]
-    last, claimed = _claimed(connection, sought)
-    plain: list[_New] = []
-    doubtful: list[_New] = []
-    seen: set[tuple[str, str | bytes]] = set()
-    for (each, delivery), (n, source, name, digest) in zip(given, sought, strict=True):
-        new = _New(last + n, delivery, each, digest)
-        known = (source, name) in seen or (digest is not None and (source, digest) in seen)
-        (doubtful if known or n in claimed else plain).append(new)
-        seen.add((source, name))
-        if digest is not None:
-            seen.add((source, digest))
-    _keep(connection, plain)
-    receipts = {new.key: Receipt(new.key, False, new.put.now) for new in plain}
-    receipts |= {new.key: _put_one(connection, new) for new in doubtful}
-    told = map(receipts.__getitem__, range(last + 1, last + 1 + len(given)))
-    return [list(islice(told, len(each.deliveries))) for each in puts]
+    def _keep(self, news: Sequence[_New]) -> Container[int]:
+        """Keep what is certainly no re-send; return the keys."""
+        if not news:
+            return ()
+        before = self._connection.total_changes()
+        insert(self._connection, _CLAIM, [_claim(*new) for new in news])
+        first, last = news[0][0], news[-1][0]
+        kept: Container[int] = range(first, last + 1)
+        if self._connection.total_changes() - before < _CHANGES_BY_A_CLAIM * len(news):
+            kept = {key for (key,) in rows(self._connection, _CLAIMED, (first, last))}
+        bodies = [(key, *body_row(delivery)) for key, delivery, _ in news if key in kept]
+        insert(self._connection, _KEEP_BODY, bodies)
+        return kept
 
+    def _keep_one(self, new: _New) -> Receipt:
+        """Count the delivery as a re-send, or keep it where what it resembles is remembered no more."""
+        key, delivery, put = new
+        digest = _digest(delivery)
+        if known := self._known(delivery, digest, put.now):
+            known_key, first_seen, name = min(known)
+            self._connection.execute(_COUNT_RESEND, (put.now, known_key))
+            return Receipt(
+                known_key, duplicate=True, first_seen_at=first_seen, known_as=name if name != delivery.id else ""
+            )
+        self._connection.execute(_FORGET_ID, (delivery.source, delivery.id))
+        self._connection.execute(_FORGET_DIGEST, (delivery.source, digest))
+        self._keep([new])
+        return Receipt(key, duplicate=False, first_seen_at=put.now)
 
-def _claimed(connection: apsw.Connection, sought: Sequence[_Sought]) -> tuple[int, set[int]]:
-    """Return the last key, and the numbers of those that may be re-sends of what was kept before."""
-    last, claimed = 0, set[int]()
-    for statement, values in over(_CLAIMED, sought):
-        [(key, found)] = rows(connection, statement, values)
-        last = key or 0
-        claimed.update(json.loads(found))
-    return last, claimed
-
-
-def _keep(connection: apsw.Connection, news: Sequence[_New]) -> None:
-    entries, bodies, claims = [], [], []
-    for new in news:
-        delivery, put = new.delivery, new.put
-        narrow = (delivery.source, delivery.provider, delivery.id, delivery.type, trace_id(delivery))
-        state = "leased" if put.taker else "pending"
-        entries.append((new.key, *narrow, delivery.received_at, state, put.now, put.token, put.leased_until))
-        bodies.append((new.key, *body_row(delivery)))
-        claims.append((new.key, delivery.source, new.digest, put.now, put.until))
-    for statement, kept in ((_KEEP_ENTRY, entries), (_KEEP_BODY, bodies), (_CLAIM, claims)):
-        insert(connection, statement, kept)
-
-
-def _put_one(connection: apsw.Connection, new: _New) -> Receipt:
-    delivery, now = new.delivery, new.put.now
-    if known := _known(connection, new):
-        key, first_seen, name = min(known)
-        connection.execute(_COUNT_RESEND, (now, key))
-        return Receipt(key, duplicate=True, first_seen_at=first_seen, known_as=name if name != delivery.id else "")
-    connection.execute(_FORGET, (delivery.source, delivery.id))
-    _keep(connection, [new])
-    return Receipt(new.key, duplicate=False, first_seen_at=now)
+    def _known(self, delivery: Delivery, digest: bytes | None, now: int) -> list[Any]:
+        """Return key, time and id of the entries, two at most, that this is a re-send of."""
+        by_id = (delivery.source, delivery.id, now)
+        if digest is None:
+            return rows(self._connection, _BY_ID, by_id)
+        return rows(self._connection, _BY_EITHER, (*by_id, delivery.source, digest, now))
 
 
-def _known(connection: apsw.Connection, new: _New) -> list[Any]:
-    """Return key, time and id of the entries, two at most, that this is a re-send of."""
-    by_id = (new.delivery.source, new.delivery.id, new.put.now)
-    if new.digest is None:
-        return rows(connection, _BY_ID, by_id)
-    return rows(connection, _BY_EITHER, (*by_id, new.delivery.source, new.digest, new.put.now))
+def _claim(key: int, delivery: Delivery, put: Put) -> tuple[Any, ...]:
+    return (
+        key,
+        delivery.source,
+        delivery.provider,
+        delivery.id,
+        delivery.type,
+        trace_id(delivery),
+        delivery.received_at,
+        "leased" if put.taker else "pending",
+        put.token,
+        put.leased_until,
+        _digest(delivery),
+        put.now,
+        put.until,
+    )
+
+
+def _digest(delivery: Delivery) -> bytes | None:
+    return bytes.fromhex(delivery.digest) or None

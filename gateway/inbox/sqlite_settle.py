@@ -11,33 +11,45 @@ import apsw
 
 from gateway.errors import LeaseLost
 from gateway.inbox.sqlite_connection import insert, listed, rows
-from gateway.model import Lease, Settlement, State
+from gateway.model import Lease, SentEvent, Settlement, State
 
 _HELD = """
 SELECT json_group_array(json_array(key, lease)) FROM entries
 WHERE key IN (SELECT value FROM json_each(?)) AND state = 'leased'
 """
-_SETTLE = """
-WITH told (
+
+# One statement records what nearly every settlement has, since each is a wait for the interpreter's lock.
+_PREPARE = """
+CREATE TEMP VIEW settlements (
   key, token, state, due_at, attempts, reason, rejections, rejected_at, batch, position, settled_at, transform,
-  transform_ms
-) AS ({values})
-UPDATE entries SET state = told.state, due_at = coalesce(told.due_at, entries.due_at),
-  attempts = coalesce(told.attempts, entries.attempts), reason = told.reason, rejections = told.rejections,
-  rejected_at = told.rejected_at, batch = told.batch, position = told.position, settled_at = told.settled_at,
-  lease = NULL, leased_until = NULL, transform = coalesce(told.transform, entries.transform),
-  transform_ms = coalesce(told.transform_ms, entries.transform_ms)
-FROM told WHERE entries.key = told.key AND entries.lease = told.token AND entries.state = 'leased'
+  transform_ms, at, duration_ms, outcome, status, detail, event_id, event_name, event_api_id, own_id
+) AS VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22);
+CREATE TEMP TRIGGER settle INSTEAD OF INSERT ON settlements BEGIN
+  UPDATE entries SET state = new.state, due_at = coalesce(new.due_at, due_at),
+    attempts = coalesce(new.attempts, attempts), reason = new.reason, rejections = new.rejections,
+    rejected_at = new.rejected_at, batch = new.batch, position = new.position, settled_at = new.settled_at,
+    lease = NULL, leased_until = NULL, transform = coalesce(new.transform, transform),
+    transform_ms = coalesce(new.transform_ms, transform_ms)
+  WHERE key = new.key AND lease = new.token AND state = 'leased';
+  INSERT OR REPLACE INTO attempts (key, number, at, duration_ms, outcome, status, detail)
+  SELECT new.key, new.attempts, new.at, new.duration_ms, new.outcome, new.status, new.detail
+  WHERE new.attempts IS NOT NULL;
+  INSERT INTO events (key, n, id, name, event_api_id, own_id)
+  SELECT new.key, 1, new.event_id, new.event_name, new.event_api_id, new.own_id WHERE new.event_id IS NOT NULL;
+END;
 """
+_SETTLE = "INSERT INTO temp.settlements {values}"
 _LOST = "the lease on entry {key} is no longer held: it expired and was taken, or was settled before"
 _THAW = "DELETE FROM frozen WHERE key IN (SELECT value FROM json_each(?))"
 _FREEZE = "INSERT INTO frozen (key, seed, events) {values}"
-_KEEP_ATTEMPTS = "INSERT OR REPLACE INTO attempts (key, number, at, duration_ms, outcome, status, detail) {values}"
 _FORGET_EVENTS = "DELETE FROM events WHERE key IN (SELECT value FROM json_each(?))"
 _KEEP_EVENTS = "INSERT INTO events (key, n, id, name, event_api_id, own_id) {values}"
 
 # A look-up in an enumeration is a call, and every webhook's.
 _STATES = {state: state.value for state in State}
+
+_NO_ATTEMPT = (None,) * 5
+_NO_EVENT = (None,) * 4
 
 Settled = tuple[Lease, Settlement]
 
@@ -50,6 +62,11 @@ class Settle:
     now: int
 
 
+def prepare(connection: apsw.Connection) -> None:
+    """Make ready, once, a connection that is to settle."""
+    connection.execute(_PREPARE)
+
+
 class Doubted(Exception):
     """Not all leases of several operations are held, so that each operation is to be done by itself."""
 
@@ -60,13 +77,11 @@ def settle_all(connection: apsw.Connection, told: Sequence[Settle]) -> list[list
     Raises Doubted, after which the transaction must be undone.
     """
     settled = [each for one in told for each in one.settlements]
+    _record_some(connection, settled)
     before = connection.total_changes()
-    insert(
-        connection, _SETTLE, [_row(lease, settlement, one.now) for one in told for lease, settlement in one.settlements]
-    )
-    if connection.total_changes() - before != len(settled):
+    insert(connection, _SETTLE, [_row(*each, one.now) for one in told for each in one.settlements])
+    if connection.total_changes() - before != sum(_changes(settlement) for _, settlement in settled):
         raise Doubted
-    _record(connection, settled)
     return [[None] * len(one.settlements) for one in told]
 
 
@@ -88,8 +103,8 @@ def settle(connection: apsw.Connection, told: Sequence[Settle]) -> list[list[Lea
             else:
                 lost.append(LeaseLost(_LOST.format(key=key)))
         outcomes.append(lost)
+    _record_some(connection, settled)
     insert(connection, _SETTLE, settlements)
-    _record(connection, settled)
     return outcomes
 
 
@@ -99,17 +114,16 @@ def _held(connection: apsw.Connection, keys: Sequence[int]) -> dict[int, str]:
     return dict(json.loads(found))
 
 
-def _record(connection: apsw.Connection, settled: Sequence[Settled]) -> None:
+def _record_some(connection: apsw.Connection, settled: Sequence[Settled]) -> None:
+    """Record what few settlements have: a request that is frozen or no longer, a second attempt, several events."""
     thawed = [lease.entry.key for lease, _ in settled if lease.entry.frozen]
     if thawed:
         connection.execute(_THAW, (listed(thawed),))
     insert(connection, _FREEZE, [row for each in settled for row in _frozen(*each)])
-    insert(connection, _KEEP_ATTEMPTS, [row for each in settled for row in _attempt(*each)])
-    sent = [(lease, settlement) for lease, settlement in settled if settlement.events]
-    again = [lease.entry.key for lease, _ in sent if lease.attempt > 1]
+    again = [lease.entry.key for lease, settlement in settled if lease.attempt > 1 and settlement.events]
     if again:
         connection.execute(_FORGET_EVENTS, (listed(again),))
-    insert(connection, _KEEP_EVENTS, [row for each in sent for row in _events(*each)])
+    insert(connection, _KEEP_EVENTS, [row for each in settled for row in _further_events(*each)])
 
 
 def _frozen(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
@@ -117,15 +131,19 @@ def _frozen(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
         yield lease.entry.key, share.seed, share.events
 
 
-def _attempt(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
-    if made := settlement.attempt:
-        yield lease.entry.key, made.number, made.at, made.duration_ms, made.outcome, made.status, made.detail
+def _further_events(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
+    for n, event in enumerate(settlement.events[1:], start=2):
+        yield lease.entry.key, n, *_event(event, lease)
 
 
-def _events(lease: Lease, settlement: Settlement) -> Iterator[tuple[Any, ...]]:
-    start = f"{lease.entry.delivery.source}:{lease.entry.delivery.id}:"
-    for n, event in enumerate(settlement.events, start=1):
-        yield lease.entry.key, n, event.id, event.name, event.event_api_id, not event.id.startswith(start)
+def _event(event: SentEvent, lease: Lease) -> tuple[Any, ...]:
+    delivery = lease.entry.delivery
+    return event.id, event.name, event.event_api_id, not event.id.startswith(f"{delivery.source}:{delivery.id}:")
+
+
+def _changes(settlement: Settlement) -> int:
+    """Return how many rows `_SETTLE` changes."""
+    return 1 + (settlement.attempt is not None) + bool(settlement.events)
 
 
 def _row(lease: Lease, settlement: Settlement, now: int) -> tuple[Any, ...]:
@@ -133,6 +151,10 @@ def _row(lease: Lease, settlement: Settlement, now: int) -> tuple[Any, ...]:
     attempt, run = settlement.attempt, settlement.transform
     again = settlement.state is State.PENDING
     frozen = settlement.frozen if again else None
+    made = (
+        (attempt.at, attempt.duration_ms, attempt.outcome, attempt.status, attempt.detail) if attempt else _NO_ATTEMPT
+    )
+    sent = _event(settlement.events[0], lease) if settlement.events else _NO_EVENT
     return (
         lease.entry.key,
         lease.token,
@@ -147,4 +169,6 @@ def _row(lease: Lease, settlement: Settlement, now: int) -> tuple[Any, ...]:
         None if again else now,
         run.reference if run else None,
         run.ms if run else None,
+        *made,
+        *sent,
     )

@@ -14,7 +14,7 @@ import apsw
 
 from gateway.errors import InboxError, InboxUnavailable, LeaseLost
 from gateway.failpoints import failpoint
-from gateway.inbox import gathering, sqlite_put, sqlite_settle
+from gateway.inbox import gathering, sqlite_settle
 from gateway.inbox.disk_space import SpaceGauge
 from gateway.inbox.gathering import Gathering
 from gateway.inbox.intake import Bounds, Standing, refusal
@@ -22,7 +22,7 @@ from gateway.inbox.lock import ServingLock
 from gateway.inbox.pace import Pace
 from gateway.inbox.sqlite_connection import BUSY_TIMEOUT_MS
 from gateway.inbox.sqlite_faults import failure, is_damage, out_of_room, unavailable
-from gateway.inbox.sqlite_put import Put
+from gateway.inbox.sqlite_put import Put, Puts
 from gateway.inbox.sqlite_settle import Settle
 from gateway.inbox.sqlite_timeline import Timeline
 from gateway.inbox.sqlite_wal import Checkpoints
@@ -36,22 +36,15 @@ GROUP_LIMIT = 256
 IDLE_SECONDS = 1.0
 
 T = TypeVar("T")
+Work = Callable[[apsw.Connection], Any] | Put | Settle
 
 
 @value
 class _Waiting:
-    work: Callable[[apsw.Connection], Any] | Put | Settle
+    work: Work
     now: int
     future: asyncio.Future[Any]
     size: int
-
-    def operation(self, connection: apsw.Connection) -> Any:
-        """Do this work by itself."""
-        if isinstance(self.work, Put):
-            return sqlite_put.put(connection, [self.work])[0]
-        if isinstance(self.work, Settle):
-            return sqlite_settle.settle(connection, [self.work])[0]
-        return self.work(connection)
 
 
 class Writer:
@@ -79,6 +72,8 @@ class Writer:
         self._gauge = gauge
         self._on_commit = on_commit
         self._timeline = Timeline(connection)
+        self._puts = Puts(connection)
+        sqlite_settle.prepare(connection)
         self._gathering = Gathering(clock)
         self._pace = Pace(clock, GROUP_LIMIT)
         self._checkpoints = Checkpoints(connection, beside, busy_timeout_ms=BUSY_TIMEOUT_MS)
@@ -99,9 +94,7 @@ class Writer:
     @overload
     def run(self, work: Callable[[apsw.Connection], T], now: int) -> asyncio.Future[T]: ...
 
-    def run(
-        self, work: Callable[[apsw.Connection], Any] | Put | Settle, now: int, *, intake: int | None = None
-    ) -> asyncio.Future[Any]:
+    def run(self, work: Work, now: int, *, intake: int | None = None) -> asyncio.Future[Any]:
         """Do `work`, which is told `now`, in the next transaction; the future has its result when it is durable.
 
         A waiter that is cancelled leaves the work in its group. `intake` is the bytes that new deliveries bring: with
@@ -213,7 +206,7 @@ class Writer:
                 raise
             self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._attempt(waiting.operation) for waiting in group]
+            outcomes = [self._attempt(waiting.work) for waiting in group]
         if self._connection.total_changes() != changes:
             self._timeline.note(max(waiting.now for waiting in group))
         return outcomes
@@ -221,22 +214,21 @@ class Writer:
     def _do_together(self, group: list[_Waiting]) -> list[Any]:
         """Do all puts by the statements of one, and so with all settlements; then the others, one after another."""
         puts = [waiting.work for waiting in group if isinstance(waiting.work, Put)]
-        receipts = iter(sqlite_put.put(self._connection, puts) if puts else [])
+        receipts = iter(self._puts.keep(puts) if puts else [])
         settles = [waiting.work for waiting in group if isinstance(waiting.work, Settle)]
         losses = iter(sqlite_settle.settle_all(self._connection, settles) if settles else [])
-        return [self._outcome(waiting, receipts, losses) for waiting in group]
+        return [self._outcome(waiting.work, receipts, losses) for waiting in group]
 
-    def _outcome(
-        self, waiting: _Waiting, receipts: Iterator[list[Receipt]], losses: Iterator[list[LeaseLost | None]]
-    ) -> Any:
-        if isinstance(waiting.work, Put):
+    def _outcome(self, work: Work, receipts: Iterator[list[Receipt]], losses: Iterator[list[LeaseLost | None]]) -> Any:
+        if isinstance(work, Put):
             return next(receipts)
-        return next(losses) if isinstance(waiting.work, Settle) else waiting.operation(self._connection)
+        return next(losses) if isinstance(work, Settle) else work(self._connection)
 
-    def _attempt(self, operation: Callable[[apsw.Connection], Any]) -> Any:
+    def _attempt(self, work: Work) -> Any:
+        """Do one piece of work by itself; return what came of it, or the error that undid it."""
         self._connection.execute("SAVEPOINT operation")
         try:
-            outcome = operation(self._connection)
+            outcome = self._alone(work)
         except Exception as error:
             if failure(self._connection, error) or not self._connection.in_transaction:
                 raise
@@ -244,6 +236,13 @@ class Writer:
             self._connection.execute("ROLLBACK TO operation")
         self._connection.execute("RELEASE operation")
         return outcome
+
+    def _alone(self, work: Work) -> Any:
+        if isinstance(work, Put):
+            return self._puts.keep([work])[0]
+        if isinstance(work, Settle):
+            return sqlite_settle.settle(self._connection, [work])[0]
+        return work(self._connection)
 
     def _roll_back(self) -> None:
         self._timeline.rolled_back()

@@ -133,7 +133,7 @@ async def test_an_operation_that_fails_fails_alone(inbox: SqliteInbox, hold: Hol
 
 
 async def test_settlements_of_one_commit_share_their_statements(inbox: SqliteInbox) -> None:
-    """Two operations whose leases are all held are one UPDATE, each at its own time."""
+    """Two operations whose leases are all held are one statement, each at its own time."""
     await keep(inbox, "a", "b", "c")
     a, b, c = await inbox.lease(3, LEASE, NOW)
     hold = Hold(inbox)
@@ -141,10 +141,10 @@ async def test_settlements_of_one_commit_share_their_statements(inbox: SqliteInb
     told = ([(a, answered(a)), (b, answered(b))], [(c, answered(c))])
     tasks = [asyncio.create_task(inbox.settle(each, NOW + n)) for n, each in enumerate(told)]
     await asyncio.sleep(0)
-    updates = watch(inbox, "UPDATE entries")
+    statements = watch(inbox, "settlements")
     await hold.release()
     assert await asyncio.gather(*tasks) == [[None, None], [None]]
-    assert len(updates) == 1
+    assert len(statements) == 1
     settled = {history.entry.delivery.id: history.settled_at for history in await inbox.search(Query())}
     assert settled == {"a": NOW, "b": NOW, "c": NOW + 1}
 

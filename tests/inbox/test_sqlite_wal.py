@@ -19,8 +19,12 @@ LIMIT = 400_000
 
 @pytest.fixture
 async def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteInbox]:
-    """Open an inbox that checkpoints every twenty pages, cuts its WAL at a small size and idles for moments."""
+    """Open an inbox that checkpoints every twenty pages, cuts its WAL at a small size and idles for moments.
+
+    Twenty more are the most that come during a checkpoint, so that what comes in all is below that size.
+    """
     monkeypatch.setattr(sqlite_wal, "CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr(sqlite_wal, "MOST_PAGES", 20)
     monkeypatch.setattr(sqlite_wal, "TRUNCATE_BYTES", LIMIT)
     monkeypatch.setattr(sqlite_writer, "IDLE_SECONDS", 0.02)
     inbox = SqliteInbox.open(tmp_path / "inbox.db", dedupe_window_ms=1_000_000)

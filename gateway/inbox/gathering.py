@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 # What a delivery costs falls by a fifth as a group of 16 becomes one of 32, and hardly beyond 64. PostgreSQL has the
 # same as commit_delay and commit_siblings: https://www.postgresql.org/docs/current/runtime-config-wal.html
-SECONDS = 0.002
+SECONDS = 0.001
 SEVERAL = 3
 ENOUGH = 64
 

@@ -98,9 +98,10 @@ class Answer:
     def __post_init__(self) -> None:
         reason = HTTPStatus(self.status).phrase if self.status in _STATUSES else ""
         headers = {**self.headers, "Content-Type": self.media_type}
+        for name, value in headers.items():
+            if not f"{name}{value}".isprintable():
+                raise ValueError(f"the header {name!r} has a character that cannot be printed; leave it out")
         lines = [f"HTTP/1.1 {self.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
-        if not all(line.isprintable() for line in lines):
-            raise ValueError("a header of the answer has a character that cannot be printed")
         object.__setattr__(self, "head", "".join(f"{line}\r\n" for line in lines).encode())
 
     @property

@@ -125,6 +125,13 @@ def test_what_is_no_answer(fields: dict[str, object], sentence: str) -> None:
         Change(**fields)  # type: ignore[arg-type]  # what is refused
 
 
+@pytest.mark.parametrize("headers", [{"X-A": "b\r\nSet-Cookie: c"}, {"X-A\n": "b"}, {"X-A": "\0"}])
+def test_a_header_is_one_line(headers: dict[str, str]) -> None:
+    """A header that would be sent as two is refused when the answer is made, by its name."""
+    with pytest.raises(ValueError, match="the header 'X-A"):
+        provider(answers={"accepted": Change(headers=headers)})
+
+
 @pytest.mark.parametrize(
     ("status", "outcome"), [(status, outcome) for outcome, status in STATUS.items() if status > 200]
 )

@@ -72,8 +72,8 @@ class TransformLoop:
         blocked = (
             time.monotonic() - self._moved_at > MARGIN_SECONDS and asyncio.current_task(self._loop) in self._tasks()
         )
-        if blocked and self._thread.ident:
-            interrupt(self._thread.ident)
+        if blocked:
+            interrupt(self._thread, asyncio.get_running_loop())
 
     async def _map(self, run: _Run, entry: Entry, mapper: Mapper, seconds: float) -> Mapped:
         run.task = asyncio.current_task()

@@ -74,7 +74,7 @@ class _Stint:
         self._shortest = min(mapper.timeout_seconds for _, mapper in items)
         self._results: list[Mapped] = []
         self._since: float | None = None  # until a thread is free
-        self._thread: int | None = None
+        self._thread: threading.Thread | None = None
         self._abandoned = False
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class _Stint:
         with self._lock:
             self._abandoned = True
             if self._thread is not None and len(self._results) < len(self._items):
-                interrupt(self._thread)  # under the lock, without which the thread might be at other work by now
+                interrupt(self._thread, self._loop)  # under the lock: it might be at other work by now
 
     def _work(self) -> bool:
         """Tell whether the thread is still wanted."""
@@ -115,7 +115,7 @@ class _Stint:
             if self._abandoned:
                 return True
             since = self._since = time.monotonic()
-            self._thread = threading.get_ident()
+            self._thread = threading.current_thread()
         spent, most = self._spent, self._patience * TOGETHER
         for entry, mapper in self._items:
             taken = spent.get(mapper.source, 0.0)

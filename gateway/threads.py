@@ -6,12 +6,15 @@ must not be the loop: https://github.com/python/cpython/issues/140746
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
+
+AGAIN_SECONDS = 1.0
 
 Work = Callable[[], bool]
 """What a thread of a crew does; False tells that it was given up meanwhile and another took the thread's place."""
@@ -31,12 +34,15 @@ class Interrupted(BaseException):
     """What is raised in code that is to end and was given up."""
 
 
-def interrupt(thread: int) -> None:
-    """Raise Interrupted in a thread, once it runs Python code: https://docs.python.org/3/c-api/threads.html.
+def interrupt(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> None:
+    """Raise Interrupted in a thread that is to end, once it runs Python code, and again until it has ended.
 
     So a loop without an end does end, and takes no processor for ever; a call that blocks goes on until it returns.
+    What is raised while the garbage collector calls back is lost: https://docs.python.org/3/c-api/threads.html.
     """
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Interrupted))
+    if thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Interrupted))
+        loop.call_later(AGAIN_SECONDS, interrupt, thread, loop)
 
 
 class Crew:

@@ -128,15 +128,18 @@ async def test_what_is_leased_while_the_lane_fails_waits(bench: Bench, monkeypat
     """A request that fails while the next entries are leased keeps these back for as long as the event API wants."""
     await opened(bench)
     monkeypatch.setattr(hand_over, "MOST_ENTRIES", 0)
-    lease = bench.inbox.lease
+    lease, looked = bench.inbox.lease, asyncio.Event()
 
     async def lease_and_fail(*given: Any) -> list[Lease]:
+        looked.set()
         if found := await lease(*given):
             monkeypatch.setattr(bench.inbox, "lease", lease)
             bench.sender.lane.failed(bench.clock.now(), "throttled", 600)
         return found
 
     monkeypatch.setattr(bench.inbox, "lease", lease_and_fail)
+    bench.forwarder.wake()
+    await looked.wait()
     await bench.put("d1")
     for _ in range(100):
         await asyncio.sleep(0.01)

@@ -7,12 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway import Delivery, Skip
+from gateway import Delivery, Skip, threads
 from gateway.errors import TransformError
 from gateway.mapper import by_specificity
 from gateway.transform import Mapped, Postponed, Runner, load
@@ -59,21 +60,31 @@ async def test_hostile_transforms_in_threads(runner: Runner, tmp_path: Path, mon
     assert results[1::2] == [Skip(f"after {name}") for name in faults]
 
 
-async def test_endless_computing_is_interrupted(runner: Runner) -> None:
-    """A loop without an end is ended in its thread once it was given up, sync or async, and takes no processor on."""
-    threads: list[threading.Thread] = []
+async def test_endless_computing_is_interrupted(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop without an end is ended in its thread once it was given up, sync or async, and takes no processor on.
+
+    That is tried again where it was lost, as in a call of the garbage collector's.
+    """
+    monkeypatch.setattr(threads, "AGAIN_SECONDS", TINY)
+    running: list[threading.Thread] = []
 
     def computes(_: Delivery) -> None:
-        threads.append(threading.current_thread())
+        running.append(threading.current_thread())
         while True:
             pass
 
     async def computes_async(delivery: Delivery) -> None:
         computes(delivery)
 
-    for function in (computes, computes_async):
+    def loses_it(delivery: Delivery) -> None:
+        for _ in range(2):
+            with suppress(BaseException):
+                computes(delivery)
+        computes(delivery)
+
+    for function in (computes, computes_async, loses_it):
         await runner.run([(entry(), mapper(function, timeout_seconds=TINY))])
-    for thread in threads:
+    for thread in running:
         await asyncio.to_thread(thread.join, AMPLE)
         assert not thread.is_alive()
 

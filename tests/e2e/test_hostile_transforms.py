@@ -60,6 +60,8 @@ def table(source: str, isolation: str, seconds: float, names: Iterable[str]) -> 
     return SOURCE.format(source=source, isolation=isolation, seconds=seconds) + "\n".join(lines)
 
 
+# A thread that is interrupted while the garbage collector calls back tells of it, and is interrupted again.
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("isolation", "faults"),
     [

@@ -6,13 +6,15 @@ from typing import Any
 
 from gateway import payload
 from gateway.history import History
-from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun
+from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun, delivered
 from gateway.rejections import RequestRejected
 
 # The bodies of one step of a walk are in memory at once, and one of them may have many megabytes.
 STEP_BYTES = 4 * 1024 * 1024
 
 Row = dict[str, Any]
+
+_STATES = {state.value: state for state in State}
 
 
 def body_row(delivery: Delivery) -> tuple[bytes, bytes, bytes | None]:
@@ -44,7 +46,7 @@ def entry(row: Row) -> Entry:
     return Entry(
         key=row["key"],
         delivery=_delivery(row),
-        state=State(row["state"]),
+        state=_STATES[row["state"]],
         due_at=row["due_at"],
         attempts=row["attempts"],
         generation=row["generation"],
@@ -70,19 +72,37 @@ def history(row: Row, attempts: tuple[Attempt, ...] = (), events: tuple[SentEven
 
 
 def _delivery(row: Row) -> Delivery:
-    narrow = {name: row[name] for name in ("source", "provider", "type", "received_at")}
-    narrow["digest"] = (row["digest"] or b"").hex()
+    digest = (row["digest"] or b"").hex()
     if row["metadata"] is None:
-        return Delivery(id=row["delivery_id"], body=b"", **narrow)
+        narrow = {name: row[name] for name in ("source", "provider", "type", "received_at")}
+        return Delivery(id=row["delivery_id"], body=b"", digest=digest, **narrow)
     metadata = payload.loads(row["metadata"])
-    decoded = metadata.pop("decoded")
+    decoded = metadata["decoded"]
     if "verified" not in metadata:
         metadata |= _verification(metadata["secret"])
     body = row.get("body", b"")
     content = row.get("content")
     if content is None:
         content = _decode(body, metadata["headers"], decoded) if body and decoded is not None else body
-    return Delivery(id=row["delivery_id"], body=body, content=content, **narrow, **metadata)
+    return delivered(
+        row["source"],
+        row["provider"],
+        row["delivery_id"],
+        row["type"],
+        row["received_at"],
+        body,
+        metadata["time"],
+        metadata["version"],
+        metadata["headers"],
+        metadata["query"],
+        content,
+        metadata["secret"],
+        metadata["verified"],
+        metadata.get("doubt", ""),
+        metadata["traceparent"],
+        digest,
+        None,
+    )
 
 
 def _verification(index: int | None) -> Row:

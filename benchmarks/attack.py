@@ -11,6 +11,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,11 @@ def cost(process: Process, requests: list[bytes]) -> float:
     return (process.settled_cpu() - before) / len(requests) * 1e6
 
 
-def assault(port: int, rate: float, seconds: float) -> None:
-    """Send all kinds of attacks in turns, at a rate of all together."""
+def assault(port: int, rate: float, seconds: float, ready: Event) -> None:
+    """Send all kinds of attacks in turns, at a rate of all together; making them is not part of it."""
     each = int(rate * seconds) // len(ATTACKS)
     kinds = [make(each, port) for make in ATTACKS.values()]
+    ready.set()
     uvloop.run(load.paced(port, [request for turn in zip(*kinds, strict=True) for request in turn], rate))
 
 
@@ -92,11 +94,14 @@ def main() -> None:
         for name, make in {"good": traffic_of, **ATTACKS}.items():
             tell(kind=name, cpu_us=round(cost(process, make(SAMPLE, process.port)), 1))
         for times in (0, TIMES):
-            attackers = multiprocessing.get_context("spawn").Process(
-                target=assault, args=(process.port, options.rate * times, SECONDS * 2), daemon=True
+            context = multiprocessing.get_context("spawn")
+            ready = context.Event()
+            attackers = context.Process(
+                target=assault, args=(process.port, options.rate * times, SECONDS * 2, ready), daemon=True
             )
             if times:
                 attackers.start()
+                ready.wait()
             answers = measuring.latencies(process, options.rate, SECONDS)
             tell(attacks_per_good=times, **measuring.told(answers), peak_mb=round(process.peak_mb))
             if times:

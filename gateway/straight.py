@@ -116,9 +116,7 @@ class StraightHandler(DeadlineHandler):
                 await super().start()
                 return
             self._take_first()
-            task: Any = self._task_handler or asyncio.current_task(loop)
-            request = _Request(message, payload, self, task)
-            if not await self._answers(request, payload, handler) or self._close or self._force_close:
+            if not await self._answers(message, payload, handler) or self._close or self._force_close:
                 break
             self._next_keepalive_close_time = closes_at = loop.time() + self._keepalive_timeout
             if self._keepalive_handle is None:
@@ -153,8 +151,13 @@ class StraightHandler(DeadlineHandler):
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
 
-    async def _answers(self, request: web.BaseRequest, payload: StreamReader, handler: Any) -> bool:
-        """Answer a request, and tell whether the connection may go on."""
+    async def _answers(self, message: RawRequestMessage, payload: StreamReader, handler: Any) -> bool:
+        """Answer a request, and tell whether the connection may go on.
+
+        The task is known here alone: held while the next request is awaited, it would be left to the garbage collector
+        with each connection that ends.
+        """
+        request = _Request(message, payload, self, self._task_handler or asyncio.current_task(self._loop))
         try:
             response, lost = await self._handle_request(request, None, handler)
             self._keepalive = not lost and bool(response.keep_alive)

@@ -44,7 +44,10 @@ def verify(request: Request, source: Source, now: int, traceparent: str = "") ->
     if failure and (reply := _answer_anyone(request, live)):
         return reply
     if failure and source.enforced:
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # else its traceback would hold it, by this frame, until the garbage collector finds that
     content = _decode(inner, source, proof)
     if (provider.handshake or source.handshakes) and (reply := _answer_signed(content, live)):
         if failure:

@@ -26,6 +26,8 @@ SOURCE_SAMPLES = 8
 KIND_SAMPLES = 4
 WAITING_BYTES = 8 * 1_048_576
 DIAGNOSIS_SECONDS = 0.2
+# A diagnosis takes some milliseconds, in which webhooks wait for the interpreter's lock: each is alone with that.
+REST_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,10 @@ class Recorder:
         secrets += filter(None, tokens)
         until = time.thread_time() + DIAGNOSIS_SECONDS
         for rejected in batch.samples:
-            findings = _diagnose(rejected, keeping) if time.thread_time() < until else ()
+            findings: tuple[Finding, ...] = ()
+            if time.thread_time() < until:
+                findings = _diagnose(rejected, keeping)
+                self._stop.wait(REST_SECONDS)
             known = keeping.sources.get(rejected.source)
             if not keeping.addresses:
                 rejected = replace(rejected, remote="")  # noqa: PLW2901 - nothing after this may see the address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ import apsw
 from gateway.inbox import sqlite_secrets
 from gateway.inbox.contract import Taker
 from gateway.inbox.rows import body_row, trace_id
-from gateway.inbox.sqlite_connection import insert, last_key, rows
+from gateway.inbox.sqlite_connection import insert, last_key, listed, rows
 from gateway.model import Delivery, Entry, Lease, Receipt, State
 from gateway.value import value
 
@@ -40,6 +41,10 @@ _CHANGES_BY_A_CLAIM = 2
 
 _CLAIM = "INSERT INTO temp.claims {values}"
 _CLAIMED = "SELECT key FROM entries WHERE key BETWEEN ? AND ?"
+_UNDO = (
+    "DELETE FROM entries WHERE key IN (SELECT value FROM json_each(?))",
+    "DELETE FROM dedupe WHERE key IN (SELECT value FROM json_each(?))",
+)
 _KEEP_BODY = "INSERT INTO bodies (key, metadata, body, content) {values}"
 _REMEMBERED = "SELECT dedupe.key, first_seen, delivery_id FROM entries JOIN dedupe ON dedupe.key = entries.key WHERE"
 _BY_ID = f"{_REMEMBERED} entries.source = ? AND delivery_id = ? AND expires_at >= ?"
@@ -115,10 +120,22 @@ class Puts:
         first, last = news[0][0], news[-1][0]
         kept: Container[int] = range(first, last + 1)
         if self._connection.total_changes() - before < _CHANGES_BY_A_CLAIM * len(news):
-            kept = {key for (key,) in rows(self._connection, _CLAIMED, (first, last))}
+            kept = {key for (key,) in rows(self._connection, _CLAIMED, (first, last))} - self._undo_repeats(news)
         bodies = [(key, *body_row(delivery)) for key, delivery, _ in news if key in kept]
         insert(self._connection, _KEEP_BODY, bodies)
         return kept
+
+    def _undo_repeats(self, news: Sequence[_New]) -> set[int]:
+        """Leave those that have something in common for one after the other; return their keys.
+
+        One that was passed over may be kept yet, where it resembles what is remembered no more, and a later one that
+        was kept is its re-send then.
+        """
+        repeats = _repeats(news)
+        if repeats:
+            for statement in _UNDO:
+                self._connection.execute(statement, (listed(sorted(repeats)),))
+        return repeats
 
     def _keep_one(self, new: _New) -> Receipt:
         """Count the delivery as a re-send, or keep it where what it resembles is remembered no more."""
@@ -141,6 +158,17 @@ class Puts:
         if digest is None:
             return rows(self._connection, _BY_ID, by_id)
         return rows(self._connection, _BY_EITHER, (*by_id, delivery.source, digest, now))
+
+
+def _repeats(news: Sequence[_New]) -> set[int]:
+    """Return the keys of those that have an id or a digest in common."""
+    ids = Counter((delivery.source, delivery.id) for _, delivery, _ in news)
+    digests = Counter((delivery.source, delivery.digest) for _, delivery, _ in news if delivery.digest)
+    return {
+        key
+        for key, delivery, _ in news
+        if ids[delivery.source, delivery.id] > 1 or digests[delivery.source, delivery.digest] > 1
+    }
 
 
 def _claim(key: int, delivery: Delivery, put: Put) -> tuple[Any, ...]:

@@ -220,6 +220,19 @@ async def test_equal_signed_bytes_at_once(inbox: Inbox) -> None:
         assert len({receipt.key for receipt in receipts}) == 1
 
 
+async def test_what_is_free_again_comes_before_its_re_send(inbox: Inbox) -> None:
+    """Of one put the first is the delivery and the next its re-send, also where its id was known before."""
+    await inbox.put([delivery("evt_1")], NOW, 5)
+    again, other, by_digest = await inbox.put(
+        [signed("evt_1", "a"), signed("evt_2", "b"), signed("evt_3", "a")], NOW + 6
+    )
+    assert [receipt.duplicate for receipt in (again, other, by_digest)] == [False, False, True]
+    assert (by_digest.key, by_digest.known_as) == (again.key, "evt_1")
+    history = await inbox.get(again.key)
+    assert history
+    assert history.entry.delivery == signed("evt_1", "a")
+
+
 async def test_a_digest_ends_with_its_window(open_inbox: Open) -> None:
     """A digest outlives the process, is absorbed up to the window's last millisecond, and may be claimed after it."""
     inbox = await open_inbox()

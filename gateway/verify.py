@@ -6,9 +6,10 @@ from urllib.parse import unquote_plus
 
 from gateway import dedupe, handshake_answers, multipart, payload, signatures
 from gateway.dedupe import Digest
+from gateway.delivered import delivered
 from gateway.errors import InvalidPayload
 from gateway.locators import Content, compile_locator, first_at, to_milliseconds
-from gateway.model import Delivery, Learned, Reply, Request, delivered
+from gateway.model import Delivery, Learned, Reply, Request
 from gateway.providers import Facts
 from gateway.rejections import (
     BodyMalformed,

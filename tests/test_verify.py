@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import rejections
-from gateway.model import Delivery, Reply, Request, delivered
+from gateway.delivered import delivered
+from gateway.model import Delivery, Reply, Request
 from gateway.verify import verify
 from tests.signed import BODIES, FORM, NOW, SECRETS, dumps, form, request, signed, signed_headers, source
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import payload
+from gateway.delivered import delivered
 from gateway.history import History
-from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun, delivered
+from gateway.model import Attempt, Delivery, Entry, Frozen, SentEvent, State, TransformRun
 from gateway.rejections import RequestRejected
 
 # The bodies of one step of a walk are in memory at once, and one of them may have many megabytes.

@@ -110,27 +110,19 @@ async def test_a_request_leaves_nothing(world: World, make: Callable[[], bytes],
         assert found() == Counter()
 
 
-async def test_a_delivery_leaves_nothing(world: World) -> None:
-    """From its connection to its settlement a delivery goes by itself, on connections that go on and that end."""
+@pytest.mark.parametrize("failures", [0, 3])
+async def test_a_delivery_leaves_nothing(world: World, failures: int) -> None:
+    """From its connection to its settlement a delivery goes by itself, on connections that go on and that end.
+
+    So it does where the event API fails at first, and so do the entries that wait then.
+    """
     await exchange(world, good(0))
     await world.arrived(1)
     with garbage() as found:
+        world.event_api.answer_next(*[Answer(503)] * failures)
         assert await exchange(world, *map(good, range(1, TIMES))) == [200] * (TIMES - 1)
         for number in range(TIMES, 2 * TIMES):
             assert await exchange(world, good(number)) == [200]
         await world.arrived(2 * TIMES)
-        await asyncio.sleep(0.05)
-        assert found() == Counter()
-
-
-async def test_what_is_refused_by_the_event_api_leaves_nothing(world: World) -> None:
-    """A request to the event API that fails, and the entries that wait then, go by themselves too."""
-    await exchange(world, good(0))
-    await world.arrived(1)
-    with garbage() as found:
-        world.event_api.answer_next(*[Answer(503)] * 3)
-        for number in range(1, TIMES):
-            assert await exchange(world, good(number)) == [200]
-        await world.arrived(TIMES)
         await asyncio.sleep(0.05)
         assert found() == Counter()

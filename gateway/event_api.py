@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import io
+import os
 import random
 import re
 import time
@@ -153,8 +154,12 @@ def _user_agent() -> str:
 def _describe(what: str, error: BaseException) -> str:
     """Name a failure by its kind; the library's own text would hold the URL, and with it the key."""
     cause = getattr(error, "os_error", None) or error
-    reason = getattr(cause, "strerror", None) or type(cause).__name__
-    return f"{what}: {reason}"
+    if isinstance(cause, aiohttp.ClientError):  # of which `strerror` is a text of the library's own too
+        number = getattr(cause, "errno", None)
+        reason = os.strerror(number) if number else ""
+    else:
+        reason = getattr(cause, "strerror", None) or ""
+    return f"{what}: {reason or type(cause).__name__}"
 
 
 async def is_answering(url: str, seconds: float = 0.5) -> bool:

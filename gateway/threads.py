@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 
-AGAIN_SECONDS = 1.0
+# Long after what was interrupted has closed what it had open, where the interruption was not lost.
+AGAIN_SECONDS = 5.0
 
 Work = Callable[[], bool]
 """What a thread of a crew does; False tells that it was given up meanwhile and another took the thread's place."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,14 @@ async def runner() -> AsyncIterator[Runner]:
     made = Runner()
     yield made
     await made.close()
+
+
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """Let no interruption be lost but those that the test loses."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def skips(delivery: Delivery) -> Skip:
@@ -60,12 +69,13 @@ async def test_hostile_transforms_in_threads(runner: Runner, tmp_path: Path, mon
     assert results[1::2] == [Skip(f"after {name}") for name in faults]
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 async def test_endless_computing_is_interrupted(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop without an end is ended in its thread once it was given up, sync or async, and takes no processor on.
 
     That is tried again where it was lost, as in a call of the garbage collector's.
     """
-    monkeypatch.setattr(threads, "AGAIN_SECONDS", TINY)
+    monkeypatch.setattr(threads, "AGAIN_SECONDS", 1.0)
     running: list[threading.Thread] = []
 
     def computes(_: Delivery) -> None:
